@@ -1,0 +1,43 @@
+"""`crisis sweep` and `deliver`: one turn of the clockwork by hand, as a host's scheduler would drive it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crisis_engine.cli.command import command
+from crisis_engine.cli.console import Console, path_of_notices
+
+
+@command("sweep", "crisis sweep")
+def sweep(console: Console, limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N")] = None) -> None:
+    """Fire what is due and hand over what somebody left."""
+    with console.engine() as engine:
+        report = engine.sweep(limit=limit)
+    if console.as_json:
+        console.json(report.to_json())
+        return
+    console.print(console.say("sweep.done", cases=report.cases, rungs=report.rungs, raised=report.raised, handed_over=report.handed_over))
+    if report.failed:
+        console.print(console.say("sweep.failed", failed=report.failed), "bold red")
+    if report.next_at is not None:
+        console.print(console.say("sweep.next", when=console.when(report.next_at)))
+
+
+@command("deliver", "crisis deliver --to crisis-notices.jsonl")
+def deliver(
+    console: Console,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N")] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FILE")] = None,
+) -> None:
+    """Send the notices that wait into the notice file; what fails stays and comes again."""
+    from crisis_engine.notify import LogFileChannel
+
+    with console.engine(channels=[LogFileChannel(path_of_notices(to, console.env))]) as engine:
+        report = engine.deliver(limit=limit)
+    if console.as_json:
+        console.json(report.to_json())
+    else:
+        console.print(console.say("deliver.done", sent=report.sent, failed=report.failed, waiting=report.waiting))

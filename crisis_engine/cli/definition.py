@@ -1,0 +1,173 @@
+"""`crisis definitions`: what the shipped files and a host's own say, with every unverified number marked as such."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crisis_engine.cli.command import command
+from crisis_engine.cli.console import Console
+
+if TYPE_CHECKING:
+    from crisis_engine.core.policy import Access, Policy
+    from crisis_engine.core.workflow import Workflow
+
+_UNVERIFIED = {"B", "D"}
+_RISKS = ("unrated", "red", "orange", "yellow", "blue")
+
+
+@command("definitions list", "crisis definitions list")
+def list_(console: Console) -> None:
+    """List what comes with the package."""
+    from crisis_engine.definitions import shipped
+
+    found = shipped()
+    if console.as_json:
+        console.json({kind: list(names) for kind, names in found.items()})
+        return
+    for kind, names in found.items():
+        console.print(f"{console.word('definitions', kind)}: {', '.join(names)}")
+
+
+@command("definitions show", "crisis definitions show default_v1")
+def show(console: Console, name: Annotated[str, typer.Argument()]) -> None:
+    """Show a workflow, policy or access file by name or path."""
+    from crisis_engine.core.workflow import Workflow
+
+    found, kind = _load(name)
+    if console.as_json:
+        console.json({"kind": kind, "definition": _document(name, kind)})
+    elif isinstance(found, Workflow):
+        _workflow(console, found)
+    elif kind == "access":
+        _access(console, found)
+    else:
+        _policy(console, found)
+
+
+@command("definitions check", "crisis definitions check school_crisis_v1 xinyang_v1")
+def check(console: Console, name: Annotated[list[str], typer.Argument()]) -> None:
+    """Check files as hard as the engine does before a case may follow them; the first fault is named with file and key."""
+    sound = []
+    for one in name:
+        _, kind = _load(one)
+        _check_whole(one, kind)
+        sound.append({"name": one, "kind": kind})
+    if console.as_json:
+        console.json({"sound": sound})
+        return
+    for each in sound:
+        console.print(console.say("definitions.sound", name=each["name"]))
+
+
+def _kind(name: str) -> str:
+    """Return what a file is: by the shipped names, else by a table that only this kind has."""
+    from crisis_engine.core.errors import DefinitionError
+    from crisis_engine.definitions import load_workflow_doc, shipped
+
+    for kind, names in shipped().items():
+        if name in names:
+            return kind
+    try:
+        doc = load_workflow_doc(name)  # by path it reads any file
+    except DefinitionError as error:
+        if "/" not in name and "." not in name:
+            every = ", ".join(each for names in shipped().values() for each in names)
+            way_out = f"Known: {every}; or give a path."
+            raise DefinitionError("there is no such definition.", file=f"{name[:60]}.toml", way_out=way_out) from error
+        raise
+    return "workflows" if "stage" in doc else "access" if "role" in doc else "policies"
+
+
+def _load(name: str) -> tuple[Any, str]:
+    from crisis_engine import definitions
+    from crisis_engine.core.parse_policy import parse_policy
+    from crisis_engine.core.parse_workflow import parse_workflow
+
+    kind = _kind(name)
+    file = name.rpartition("/")[2]
+    file = file if "." in file else f"{file}.toml"
+    if kind == "workflows":
+        return parse_workflow(definitions.load_workflow_doc(name), file), kind
+    if kind == "access":
+        return definitions.load_access(name), kind
+    return parse_policy(definitions.load_policy_doc(name), file), kind
+
+
+def _document(name: str, kind: str) -> object:
+    from crisis_engine import definitions
+
+    if kind == "access":
+        return _plain(definitions.load_access(name))
+    return definitions.load_policy_doc(name) if kind == "policies" else definitions.load_workflow_doc(name)
+
+
+def _plain(access: Access) -> dict[str, Any]:
+    return {"name": access.name, "version": access.version, "source": access.source, "mark": access.mark, "role": {
+        role.name: {"level": role.level, "reads": role.reads, "scope": role.scope, "label": dict(role.label)}
+        for role in access.roles.values()
+    }}
+
+
+def _check_whole(name: str, kind: str) -> None:
+    """Check a workflow with the policy that is for it, and a policy with its workflows: numbers and structure must fit."""
+    from crisis_engine import definitions
+    from crisis_engine.core.check import check_workflow
+
+    if kind == "workflows":
+        workflow, _ = _load(name)
+        check_workflow(workflow, f"{workflow.id}.toml")
+        for policy in definitions.shipped()["policies"]:
+            if workflow.id in _load(policy)[0].applies_to:
+                definitions.load_procedure(name, policy)
+    elif kind == "policies":
+        for workflow_id in _load(name)[0].applies_to:
+            definitions.load_procedure(workflow_id, name)
+
+
+def _workflow(console: Console, workflow: Workflow) -> None:
+    console.print(f"{workflow.id}  {console.label(workflow.label)}", "bold")
+    console.grid(("head.stage", "head.name", "head.lead"), [
+        (stage.name, console.label(stage.label), console.word("tier", stage.lead) if stage.lead else stage.final or "")
+        for stage in workflow.stages.values()
+    ])
+    console.print()
+    console.grid(("head.clock", "head.name", "head.who", "head.kind"), [
+        (clock.name, console.label(clock.label), console.word("role", clock.who), clock.kind) for clock in workflow.clocks.values()
+    ])
+    console.print()
+    console.grid(("head.what", "head.name", "head.by"), [
+        (move.name, console.label(move.label), ", ".join(console.word("role", role) for role in move.by))
+        for move in workflow.moves.values()
+    ])
+    if workflow.danger is not None:
+        console.numbers(shows=workflow.danger.shows)
+
+
+def _policy(console: Console, policy: Policy) -> None:
+    console.print(f"{policy.id}  {console.label(policy.label)}", "bold")
+    marks = [rule.mark for rule in policy.clocks.values()] + [mark for _, mark in policy.trust.values()]
+    for name, rule in policy.clocks.items():
+        within = {risk.value: str(span) for risk, span in rule.within.items()}
+        budget = "  ".join(f"{console.word('risk', risk)} {within[risk]}" for risk in _RISKS if risk in within)
+        console.print(f"  {name}: {budget}")
+        console.print(f"      {_trust(console, rule.source, rule.mark)}")
+    for name, (source, mark) in policy.trust.items():
+        console.print(f"  [{name}]  {_trust(console, source, mark)}")
+    console.print(console.say("definitions.unverified", count=sum(mark in _UNVERIFIED for mark in marks)))
+    console.numbers("red")
+
+
+def _access(console: Console, access: Access) -> None:
+    console.print(f"{access.name}_v{access.version}", "bold")
+    console.grid(("head.role", "head.name", "head.unit", "head.what"), [
+        (role.name, console.label(role.label), role.level, f"{role.reads} {role.scope}") for role in access.roles.values()
+    ])
+    console.print(_trust(console, access.source, access.mark))
+
+
+def _trust(console: Console, source: str, mark: str) -> str:
+    meaning: Mapping[str, str] = {known: console.say(f"mark.{known}") for known in "VTBD"}
+    return console.say("definitions.source", source=source, mark=mark, meaning=meaning.get(mark, ""))

@@ -1,0 +1,33 @@
+"""The console's log: key=value lines or JSON on stderr, from WARNING up unless the environment says otherwise."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+LEVELS: Mapping[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+
+def configure(env: Mapping[str, str]) -> None:
+    """Configure structlog for this process by CRISIS_LOG (text or json) and CRISIS_LOG_LEVEL (debug to critical).
+
+    Commands that only read do not come here: they log nothing, and the import costs 80 ms of their half second.
+    """
+    import structlog
+
+    level = LEVELS.get(env.get("CRISIS_LOG_LEVEL", "").lower(), LEVELS["debug" if env.get("CRISIS_DEBUG") else "warning"])
+    as_json = env.get("CRISIS_LOG", "").lower() == "json"
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            # local variables would carry an id number or a fact into the log
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else structlog.processors.LogfmtRenderer(
+                key_order=["timestamp", "level", "event"], bool_as_flag=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )

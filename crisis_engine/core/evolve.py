@@ -1,0 +1,183 @@
+"""Fold the log: a case and one event give the next case. No calendar, policy or key is needed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from . import events as ev
+from .case import Case, Clock, Done, Proposal
+from .model import Tier, higher_risk
+
+
+def evolve(case: Case | None, event: ev.Event) -> Case:
+    """Return the case after the event. An event that does not fit its case raises ValueError: the log is broken."""
+    if case is None:
+        if not isinstance(event, ev.Opened):
+            raise ValueError(f"case {event.case} does not begin with `opened` but with `{event.kind}`")
+        return Case(
+            number=event.case, workflow=event.workflow, procedure=event.procedure, unit=event.unit, subject=event.subject,
+            parent=event.parent, stage=event.stage, tier=event.tier, risk=event.risk, peak=event.risk, opened_at=event.at,
+            last_at=event.at, version=event.seq, opened_from=event.tier, signal_seq=event.seq, signal_at=event.at,
+            done={event.move: Done(event.by, event.at, event.seq)},
+        )
+    if event.seq != case.version + 1:
+        raise ValueError(f"case {case.number}: event {event.seq} does not follow {case.version}")
+    if event.kind not in _APPLY:
+        raise ValueError(f"case {case.number}: `{event.kind}` cannot come after the first event")
+    changed = _APPLY[event.kind](case, event)
+    changed["version"] = event.seq
+    changed["last_at"] = event.at
+    return replace(case, **changed)
+
+
+def fold(events: Iterable[ev.Event]) -> Case:
+    """Return the case that a whole log folds to."""
+    case: Case | None = None
+    for event in events:
+        case = evolve(case, event)
+    if case is None:
+        raise ValueError("an empty log folds to nothing")
+    return case
+
+
+Changes = dict[str, Any]
+
+
+def _moved(case: Case, event: ev.Moved) -> Changes:
+    changes: Changes = {"stage": event.to, "done": {**case.done, event.move: Done(event.by, event.at, event.seq)}}
+    if event.final is not None:
+        changes |= {"final": event.final, "closed_at": event.at, "ended_by": event.by, "ended_second": event.second, "danger": False}
+    elif case.final is not None:
+        changes |= {"final": None, "closed_at": None, "ended_by": None, "ended_second": None}
+    if event.signal:
+        changes |= {"signal_seq": event.seq, "signal_at": event.at}
+    return changes
+
+
+def _risk_raised(case: Case, event: ev.RiskRaised) -> Changes:
+    return {"risk": event.risk, "peak": higher_risk(case.peak, event.risk)}
+
+
+def _answers(_case: Case, event: ev.TierRaised | ev.TierLowered | ev.AnswererChanged) -> Changes:
+    changes: Changes = {"answers_role": event.role, "answers_unit": event.unit, "answers": event.holder}
+    if not isinstance(event, ev.AnswererChanged):
+        changes["tier"] = event.tier
+    return changes
+
+
+def _subject_set(case: Case, event: ev.SubjectSet) -> Changes:
+    return {"subject": event.subject, "unit": event.unit, "facts": {k: v for k, v in case.facts.items() if k != "unidentified"}}
+
+
+def _armed(case: Case, event: ev.ClockArmed) -> Changes:
+    clock = Clock(
+        name=event.clock, n=event.n, kind=event.sort, role=event.role, unit=event.unit, holder=event.holder, armed_at=event.at,
+        due_at=event.due_at, next_at=event.next_at, rung=event.rung, cap_at=event.cap_at, provisional=event.provisional,
+    )
+    return {"clocks": (*case.clocks, clock), "armings": {**case.armings, event.clock: event.n}}
+
+
+def _ended(case: Case, event: ev.ClockMet | ev.ClockDropped) -> Changes:
+    left = tuple(clock for clock in case.clocks if clock.name != event.clock or clock.n != event.n)
+    if len(left) == len(case.clocks):
+        raise ValueError(f"case {case.number}: clock {event.clock}.{event.n} does not run")
+    return {"clocks": left}
+
+
+def _on_clock(change: Callable[[Clock, Any], Clock]) -> Callable[[Case, Any], Changes]:
+    def apply(case: Case, event: Any) -> Changes:  # noqa: ANN401 - one of the clock events; the table below says which
+        for place, clock in enumerate(case.clocks):
+            if clock.name == event.clock and clock.n == event.n:
+                return {"clocks": (*case.clocks[:place], change(clock, event), *case.clocks[place + 1:])}
+        raise ValueError(f"case {case.number}: clock {event.clock}.{event.n} does not run")
+
+    return apply
+
+
+def _clock_moved(clock: Clock, event: ev.ClockMoved) -> Clock:
+    return replace(clock, due_at=event.due_at, next_at=event.next_at, rung=event.rung, cap_at=event.cap_at, provisional=event.provisional)
+
+
+def _clock_held(clock: Clock, event: ev.ClockHeld) -> Clock:
+    return replace(clock, held_until=event.until, next_at=event.next_at, held_at=(*clock.held_at, event.tier))
+
+
+def _clock_paused(clock: Clock, event: ev.ClockPaused) -> Clock:
+    return replace(clock, paused_at=event.at, paused_until=event.until, next_at=event.until, pauses=clock.pauses + 1)
+
+
+def _clock_resumed(clock: Clock, event: ev.ClockResumed) -> Clock:
+    return replace(
+        clock, paused_at=None, paused_until=None, due_at=event.due_at, next_at=event.next_at, rung=event.rung, cap_at=event.cap_at,
+    )
+
+
+def _handed_over(clock: Clock, event: ev.HandedOver) -> Clock:
+    return replace(clock, role=event.role, unit=event.unit, holder=event.holder)
+
+
+def _rung_fired(case: Case, event: ev.RungFired) -> Changes:
+    clocks = []
+    for clock in case.clocks:
+        if clock.name == event.clock and clock.n == event.n:
+            fired = Clock(
+                clock.name, clock.n, clock.kind, clock.role, clock.unit, clock.holder, clock.armed_at, clock.due_at,
+                event.next_at, event.next_rung, event.next_times, clock.cap_at, clock.provisional, None, clock.held_at,
+                clock.paused_at, clock.paused_until, clock.pauses,
+            )
+            clocks.append(fired)
+        else:
+            clocks.append(clock)
+    changes: Changes = {"clocks": tuple(clocks)}
+    if event.tier is not None:
+        changes |= {
+            "tier": event.tier, "answers_role": event.answers_role, "answers_unit": event.answers_unit, "answers": event.answers,
+        }
+    for tier, _role in event.told:
+        changes |= _reached(case, tier)
+    return changes
+
+
+def _reached(case: Case, tier: str) -> Changes:
+    """Remember the highest level that was told: it may read from then on."""
+    known = case.facts.get("reached", case.tier)
+    return {"facts": {**case.facts, "reached": str(tier)}} if Tier(tier).rank > Tier(known).rank else {}
+
+
+def _proposed(case: Case, event: ev.Proposed) -> Changes:
+    return {"proposals": (*case.proposals, Proposal(event.seq, event.move, event.by, event.at, event.risk))}
+
+
+def _nothing(_case: Case, _event: ev.Event) -> Changes:
+    return {}
+
+
+_APPLY: Mapping[str, Callable[[Case, Any], Changes]] = {
+    "moved": _moved,
+    "risk_raised": _risk_raised,
+    "risk_lowered": lambda _case, event: {"risk": event.risk},
+    "danger_began": lambda _case, _event: {"danger": True},
+    "danger_ended": lambda _case, _event: {"danger": False},
+    "tier_raised": _answers,
+    "tier_lowered": _answers,
+    "answerer_changed": _answers,
+    "lead_changed": lambda _case, event: {"lead": event.lead},
+    "fact_set": lambda case, event: {"facts": {**case.facts, event.name: event.value}},
+    "subject_set": _subject_set,
+    "person_recused": lambda case, event: {"recused": case.recused | {event.person}},
+    "clock_armed": _armed,
+    "clock_met": _ended,
+    "clock_dropped": _ended,
+    "clock_moved": _on_clock(_clock_moved),
+    "clock_held": _on_clock(_clock_held),
+    "clock_paused": _on_clock(_clock_paused),
+    "clock_resumed": _on_clock(_clock_resumed),
+    "handed_over": _on_clock(_handed_over),
+    "rung_fired": _rung_fired,
+    "told": lambda case, event: _reached(case, event.tier),
+    "proposed": _proposed,
+    "proposal_ended": lambda case, event: {"proposals": tuple(p for p in case.proposals if p.id != event.proposal)},
+    "linked": _nothing,
+}

@@ -1,0 +1,132 @@
+"""The guards that a definition may name under `needs`: each looks at the world and says why not, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .case import Case
+from .model import Risk, Tier
+from .policy import Policy
+from .world import World
+
+Guard = Callable[[World, Case, Mapping[str, Any], str], str | None]
+
+
+def refusals(world: World, case: Case, needs: tuple[str, ...], fields: Mapping[str, Any]) -> list[str]:
+    """Return why the guards refuse, in the order of the definition; an empty list when all hold."""
+    reasons = []
+    for need in needs:
+        name, _, argument = need.partition(":")
+        reason = GUARDS[name](world, case, fields, argument)
+        if reason is not None:
+            reasons.append(reason)
+    return reasons
+
+
+def is_raised(case: Case, lead: Tier) -> bool:
+    """Whether a higher level answers than the one that does the work: the case is under oversight (督办)."""
+    return case.tier.rank > max(lead.rank, Tier.CLASS.rank)
+
+
+def is_sampled(number: str, percent: int) -> bool:
+    """Whether the city draws this case (抽查): from a hash of the number, so that nobody chooses."""
+    return int.from_bytes(hashlib.sha256(number.encode()).digest()[:4], "big") % 100 < percent
+
+
+def lead_of(world: World, case: Case) -> Tier:
+    """Return the level that does the work: the stage's, or whoever took the case over."""
+    return case.lead or world.procedure.workflow.stages[case.stage].lead or Tier.SCHOOL
+
+
+def _policy(world: World) -> Policy:
+    return world.procedure.policy
+
+
+def _late(world: World, case: Case) -> list[str]:
+    return [clock.name for clock in case.clocks if clock.due_at <= world.now and clock.paused_at is None]
+
+
+def _when(holds: Callable[[World, Case, str], bool], says: str) -> Guard:
+    """Make a guard that refuses with one sentence unless the condition holds."""
+    return lambda world, case, _fields, argument: None if holds(world, case, argument) else says.format(argument)
+
+
+def _no_clock_late(world: World, case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
+    late = _late(world, case)
+    return f"late clocks first: {', '.join(late)}" if late else None
+
+
+def _no_holding_track(world: World, _case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
+    holding = [procedure.workflow.name for track, procedure in world.tracks if procedure.workflow.stages[track.stage].holds]
+    return f"these tracks hold the case: {', '.join(holding)}" if holding else None
+
+
+def _no_once_clock_running(world: World, case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
+    clocks = world.procedure.workflow.clocks
+    running = [clock.name for clock in case.clocks if not clocks[clock.name].standing and clocks[clock.name].who != "second_signer"]
+    return f"these duties are still owed: {', '.join(running)}" if running else None
+
+
+def _stable_for(world: World, case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
+    span = _policy(world).stable_for[case.peak]
+    since = case.signal_at or case.opened_at
+    if world.now - since >= span.wall:
+        return None
+    return f"{span} without a new signal are asked after a peak of {case.peak}; the last was {since.isoformat()}"
+
+
+def _not_actor_of(world: World, case: Case, _fields: Mapping[str, Any], move: str) -> str | None:
+    made = case.done.get(move)
+    return f"whoever made {move} may not decide here" if made is not None and made.by == world.actor.id else None
+
+
+def _panel_if_peak(_world: World, case: Case, fields: Mapping[str, Any], risk: str) -> str | None:
+    least = 3
+    if case.peak is not Risk(risk) or len(fields.get("members", ())) >= least:
+        return None
+    return f"a panel of at least {least} members decides after a peak of {risk} (field members)"
+
+
+def _no_signal_since_proposal(_world: World, case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
+    pending = case.clock("handled_signal")
+    return "a new signal is not handled yet" if pending is not None else None
+
+
+GUARDS: Mapping[str, Guard] = {
+    "danger": _when(lambda _w, case, _a: case.danger, "no danger has been declared"),
+    "no_danger": _when(lambda _w, case, _a: not case.danger, "the child is in danger now: end that first (danger_over)"),
+    "raised": _when(lambda world, case, _a: is_raised(case, lead_of(world, case)), "no higher level answers for the case"),
+    "rated": _when(lambda _w, case, _a: case.risk is not Risk.UNRATED, "the risk is not rated yet"),
+    "assessed": _when(lambda _w, case, _a: "assess" in case.done, "nobody has assessed the child yet"),
+    "no_signal_since_proposal": _no_signal_since_proposal,
+    "signal_pending": _when(lambda _w, case, _a: case.signal_seq == case.version or case.clock("handled_signal") is not None,
+                            "no new signal came"),
+    "no_holding_track": _no_holding_track,
+    "tracks_handed_over_or_ended": _no_holding_track,
+    "unidentified": _when(lambda _w, case, _a: case.subject is None, "the child is known already"),
+    "guardian_known": _when(lambda _w, case, _a: "guardian" in case.facts,
+                            "the guardian was neither told, nor withheld, nor sought in vain (guardian_told, guardian_unreachable)"),
+    "guardian_told_or_withheld": _when(lambda _w, case, _a: case.facts.get("guardian", "unreachable") != "unreachable",
+                                       "the guardian was neither told nor withheld (guardian_told, withhold_from_guardian)"),
+    "some_clock_late": _when(lambda world, case, _a: bool(_late(world, case)), "no clock is late"),
+    "no_clock_late": _no_clock_late,
+    "stable_for": _stable_for,
+    "no_once_clock_running": _no_once_clock_running,
+    "depth_allows_county": _when(lambda world, case, _a: _policy(world).closure_by_peak[case.peak] == "county",
+                                 "the city evaluates closures after this peak of risk"),
+    "not_sampled": _when(lambda world, case, _a: not is_sampled(case.number, _policy(world).sample.get(case.peak, 0)),
+                         "the city drew this case for its own evaluation (抽查)"),
+    "not_actor_of": _not_actor_of,
+    "panel_if_peak": _panel_if_peak,
+    "risk_below": _when(lambda _w, case, risk: case.risk.rank < Risk(risk).rank, "the risk must be below {} first"),
+    "no_other_open_case": _when(lambda world, _c, _a: not any(other.open for other in world.others),
+                                "the child has another open case: work on that one"),
+    "other_open_case_of_subject": _when(lambda world, _c, _a: world.target is not None, "there is no other open case of this child"),
+    "not_shredded": _when(lambda _w, case, _a: "shredded" not in case.facts, "the case's secrets were erased"),
+    "only_own_signals": _when(lambda _w, case, _a: case.signal_seq == 1,
+                              "signals about the named child came since: open a new case instead"),
+    "parent_ending": _when(lambda world, _c, _a: world.actor.is_engine, "the parent case is not over"),
+}
+"""Every guard that a definition may name, `NAME` or `NAME:ARGUMENT`."""

@@ -1,0 +1,126 @@
+"""The nouns of a case: tier, risk, unit, duty, clock, proposal, case. All frozen, all free of I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Tier(StrEnum):
+    """How far up the warning network (四级预警网络, then county and city) a case has come."""
+
+    PEER = "peer"
+    CLASS = "class"
+    GRADE = "grade"
+    SCHOOL = "school"
+    COUNTY = "county"
+    CITY = "city"
+
+    @property
+    def rank(self) -> int:
+        """0 for `peer` up to 5 for `city`."""
+        return _TIER_RANK[self]
+
+
+class Risk(StrEnum):
+    """How dangerous (预警等级). `unrated` stands outside the order and is clocked as orange."""
+
+    UNRATED = "unrated"
+    BLUE = "blue"
+    YELLOW = "yellow"
+    ORANGE = "orange"
+    RED = "red"
+
+    @property
+    def rank(self) -> int:
+        """1 for `blue` up to 4 for `red`; `unrated` counts as 0: any rating is higher than none."""
+        return _RISK_RANK[self]
+
+
+TIERS: tuple[Tier, ...] = tuple(Tier)
+RISKS: tuple[Risk, ...] = tuple(Risk)
+_TIER_RANK: dict[str, int] = {tier: rank for rank, tier in enumerate(TIERS)}
+_RISK_RANK: dict[str, int] = {risk: rank for rank, risk in enumerate(RISKS)}
+
+
+def higher_tier(one: Tier, other: Tier) -> Tier:
+    """Return the tier that is further up."""
+    return one if one.rank >= other.rank else other
+
+
+def higher_risk(one: Risk, other: Risk) -> Risk:
+    """Return the risk that is more dangerous; any rating is higher than `unrated`."""
+    return one if one.rank >= other.rank else other
+
+
+# ---- the roster -------------------------------------------------------------------------------------------------
+
+UNIT_KINDS: tuple[str, ...] = ("city", "county", "school", "grade", "class", "partner")
+"""Kinds of unit; the first five are levels of the network, a `partner` stands beside it (hospital, centre, police)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A place in the tree: city / county / school / grade / class, or a partner. Its id is its path."""
+
+    id: str
+    kind: str
+    name: str
+    parent: str | None
+    begins_at: datetime | None = None
+    ends_at: datetime | None = None
+    dismissal: str | None = None  # local "HH:MM" at which day pupils leave the premises; None where they board
+    policy: str | None = None     # the policy chosen by this unit, if any (the nearest one up the path counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who can hold a duty; `name` and `contact` are secrets of the store."""
+
+    id: str
+    name: str = ""
+    contact: str = ""  # how to reach: an address for the notify floor, e.g. "mailto:x@example.invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Duty (岗位职责): who holds which role at which unit, from when to when; rank 1 answers before rank 2 (deputy)."""
+
+    role: str
+    unit: str
+    person: str
+    begins_at: datetime | None = None
+    ends_at: datetime | None = None
+    rank: int = 1
+    hours: str = ""        # "" always; else e.g. "mon-fri 08:00-18:00", local time (UTC+8); off hours is no vacancy
+    on_call: bool = False  # is told at night too
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """An absence (请假、出差): the person is not there from `begins_at` until `ends_at`, half-open."""
+
+    person: str
+    begins_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The child whom a case is about; `ref` is the school's own id, e.g. "stu-42"."""
+
+    id: str           # a random key: what events and rows carry
+    ref: str
+    unit: str         # home unit: the class
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Guardian:
+    """A guardian (监护人) of a subject; may report, may be whom a case concerns."""
+
+    id: str
+    subject: str  # the subject's ref
+    name: str = ""
+    contact: str = ""

@@ -1,0 +1,391 @@
+"""Make one move: what each key of its definition (`sets meets tier lead tells shows opens`) does to the case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from . import events as ev
+from .case import Case, Clock
+from .deadline import Due
+from .errors import BadInput, CommandRejected, NotFound
+from .guard import refusals
+from .model import Risk, Tier, higher_risk
+from .pen import Pen
+from .policy import Policy
+from .resolve import Found
+from .rung import resume
+from .settle import bring_nearer, lead_of, raise_tier, settle
+from .workflow import MoveDef, Workflow, tier_ladder
+from .world import World
+
+REPORTER = "reporter"
+"""Stands for whoever spoke: who reported is a secret of its own."""
+
+
+def secret_of(fields: Mapping[str, Any], **more: object) -> dict[str, Any]:
+    """Return the fields as they are sealed: text, numbers, lists; no objects."""
+    return {name: _plain(value) for name, value in {**fields, **more}.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def cue_floor(policy: Policy, fields: Mapping[str, Any]) -> Risk:
+    """Return the risk that the ticked cues come to; `unrated` without any."""
+    risk = Risk.UNRATED
+    for cue in fields.get("cues", ()):
+        risk = higher_risk(risk, policy.cues[cue].floor)
+    return risk
+
+
+def make_move(
+    world: World, pen: Pen, move: MoveDef, fields: Mapping[str, Any], level: Tier, *, by: str, second: str | None = None,
+) -> tuple[list[Pen], tuple[str, ...]]:
+    """Write a move and all that it sets; return the pens of other cases it touched, and telephone numbers to show.
+
+    The caller has checked access, form and guards, and settles afterwards.
+    """
+    case, workflow = pen.case, pen.procedure.workflow
+    value = _Value(move, fields)
+    _check_lowering(pen.case, move, value, second)
+    _resolve_clock(world, pen, move, fields, value)
+    to = pen.procedure.graph.step(case.stage, move.name)
+    final = workflow.stages[to].final
+    public = REPORTER if move.signal and REPORTER in fields else by
+    pen.by = public
+    pen.add(
+        ev.Moved, secret_of(fields), move=move.name, origin=case.stage, to=to, two=bool(move.second) and second is not None,
+        second=second, final=final, signal=move.signal,
+    )
+    pen.triggers.add(move.name)
+    if move.signal:
+        _heed_signal(world, pen)
+    pen.met |= set(move.meets)
+    shows = move.shows
+    others: list[Pen] = []
+    _set_facts(world, pen, value)   # recusals first: whom the case concerns must not be among those who are told below
+    _set_risk(pen, move, value, second)
+    shows += _set_danger(pen, workflow, value, second)
+    _set_tier(pen, move, value, level, reopened=case.final is not None)
+    others += _set_subject(world, pen, value, by)
+    others += _open_tracks(world, pen, move, value)
+    for role in move.tells:
+        pen.tell(role, move.name, "told")
+    _void_proposals(pen, signal=move.signal)
+    others += _end_tracks(world) if pen.case.final is not None else _recuse_in_tracks(world, pen)
+    return others, tuple(dict.fromkeys(shows))
+
+
+class _Value:
+    """Reads what a key of `sets` comes to: a literal, or the field that it names."""
+
+    def __init__(self, move: MoveDef, fields: Mapping[str, Any]) -> None:
+        self.sets, self.fields = move.sets, fields
+
+    def __call__(self, key: str) -> Any:  # noqa: ANN401 - the field's own type
+        entry = self.sets.get(key)
+        if isinstance(entry, str) and entry.startswith("field:"):
+            return self.fields.get(entry.removeprefix("field:"))
+        return entry
+
+
+# ---- risk and danger ----------------------------------------------------------------------------------------------
+
+
+def _wanted_risk(pen_case: Case, value: _Value, policy: Policy) -> Risk | None:
+    entry = value.sets.get("risk")
+    if entry is None:
+        return None
+    if entry == "cue_floor":
+        return cue_floor(policy, value.fields)
+    if entry == "peak_or_yellow":
+        return higher_risk(pen_case.peak, Risk.YELLOW)
+    risk = value("risk")
+    return Risk(risk) if risk is not None else None
+
+
+def _check_lowering(case: Case, move: MoveDef, value: _Value, second: str | None) -> None:
+    """A risk is lowered by a move that is made for it, never on the way: software raises, people lower."""
+    if not str(value.sets.get("risk", "")).startswith("field:"):
+        return
+    risk = value("risk")
+    if risk is None or Risk(risk).rank >= case.risk.rank or second is not None or move.second:
+        return
+    if move.to is None:
+        raise CommandRejected(f"{move.name} cannot lower the risk from {case.risk} to {risk}.",
+                              way_out="Leave the risk out here and propose `lower_risk`; another person confirms it.")
+
+
+def _set_risk(pen: Pen, move: MoveDef, value: _Value, second: str | None) -> None:
+    risk = _wanted_risk(pen.case, value, pen.procedure.policy)
+    if risk is None:
+        return
+    if risk.rank > pen.case.risk.rank:
+        raise_risk(pen, risk)
+    elif risk.rank < pen.case.risk.rank and move.second and not pen.case.danger:
+        pen.add(ev.RiskLowered, risk=risk, two=second is not None, second=second)
+
+
+def raise_risk(pen: Pen, risk: Risk) -> None:
+    """Raise the risk; the clocks come nearer when the case settles. A lower risk changes nothing."""
+    if risk.rank > pen.case.risk.rank:
+        pen.add(ev.RiskRaised, risk=risk)
+        pen.triggers.add("risk_raised")
+
+
+def _set_danger(pen: Pen, workflow: Workflow, value: _Value, second: str | None) -> tuple[str, ...]:
+    danger = value("danger")
+    if danger:
+        return begin_danger(pen, workflow)
+    if danger is False and "danger" in value.sets and value.sets["danger"] is False and pen.case.danger:
+        pen.add(ev.DangerEnded, second=second)
+    return ()
+
+
+def begin_danger(pen: Pen, workflow: Workflow) -> tuple[str, ...]:
+    """Declare danger now: red, tier at least school, everybody named told at once. Return the numbers to show."""
+    danger = workflow.danger
+    if danger is None:
+        raise CommandRejected("This workflow knows no danger.", way_out="Report it as a crisis case.")
+    if not pen.case.danger:
+        pen.add(ev.DangerBegan)
+    raise_risk(pen, danger.risk)
+    raise_to(pen, danger.tier)
+    for role in danger.tells:
+        pen.tell(role, "danger", "danger")
+    return danger.shows
+
+
+# ---- tier and lead ------------------------------------------------------------------------------------------------
+
+
+def raise_to(pen: Pen, tier: Tier) -> None:
+    """Raise the case to a level, or to the next one up that exists and where somebody is."""
+    level = pen.resolver.level_from(pen.case.unit, tier)
+    if level.rank > pen.case.tier.rank:
+        raise_tier(pen, pen.resolver.answerer(pen.case.unit, level, pen.procedure.policy, pen.case.recused))
+
+
+def _set_tier(pen: Pen, move: MoveDef, value: _Value, level: Tier, *, reopened: bool) -> None:
+    if move.lead == "own" and pen.case.lead is not level:
+        pen.add(ev.LeadChanged, lead=level)
+    elif move.lead == "stage" and pen.case.lead is not None:
+        pen.add(ev.LeadChanged, lead=None)
+    wanted = value("tier")
+    if isinstance(wanted, Tier):
+        raise_to(pen, wanted)
+    if move.tier is None:
+        return
+    target = {"own": level, "lead": lead_of(pen)}.get(move.tier) or Tier(move.tier)
+    if (move.tier == "lead" or reopened) and target.rank < pen.case.tier.rank:
+        _lower_to(pen, target)
+    else:
+        raise_to(pen, target)
+
+
+def _lower_to(pen: Pen, tier: Tier) -> None:
+    found: Found = pen.resolver.answerer(pen.case.unit, tier, pen.procedure.policy, pen.case.recused)
+    if found.tier.rank < pen.case.tier.rank:
+        lowered = tier_ladder().lower_to(pen.case.tier, found.tier)
+        pen.add(ev.TierLowered, tier=lowered, role=found.role, unit=found.unit, holder=found.person)
+
+
+# ---- facts, clocks --------------------------------------------------------------------------------------------------
+
+
+def _set_facts(world: World, pen: Pen, value: _Value) -> None:
+    for name in ("guardian", "addressee"):
+        known = value(name)
+        if known is not None:
+            pen.add(ev.FactSet, name=name, value=str(known))
+    until = value("stay_until")
+    if until is not None:
+        if until <= pen.now:
+            raise BadInput("Field 'until' lies in the past.", way_out="Say until when the child is not alone.", field="until")
+        pen.bounds.update(dict.fromkeys(pen.met, until))
+    recused = value("recused")
+    people = world.guardians if recused == "guardians" else recused if isinstance(recused, (list, tuple)) else [recused] if recused else ()
+    for person in people:
+        if person not in pen.case.recused:
+            pen.add(ev.PersonRecused, person=person)
+
+
+def _resolve_clock(world: World, pen: Pen, move: MoveDef, fields: Mapping[str, Any], value: _Value) -> None:
+    """Hold, pause or resume the clock that the form names; refuse before anything is written."""
+    kinds = [key for key in ("hold", "pause", "resume") if key in move.sets]
+    if not kinds:
+        return
+    name = fields.get("clock")
+    clock = pen.case.clock(str(name))
+    if clock is None:
+        running = ", ".join(one.name for one in pen.case.clocks)
+        raise NotFound(f"No clock {name!r} runs on this case.", way_out=f"Running: {running}.")
+    _CLOCK_KEYS[kinds[0]](world, pen, clock, value, fields)
+
+
+def _hold(world: World, pen: Pen, clock: Clock, value: _Value, _fields: Mapping[str, Any]) -> None:
+    until, policy = value("hold"), pen.procedure.policy
+    longest = pen.now + policy.hold[pen.case.risk].wall
+    if clock.due_at > pen.now:
+        raise CommandRejected(f"The clock {clock.name} is not late.", way_out="Only a late clock is taken in hand; see `crisis show`.")
+    if pen.case.tier in clock.held_at:
+        raise CommandRejected(f"The clock {clock.name} was taken in hand at {pen.case.tier} before; once is all.",
+                              way_out="Meet the clock, or let the next level act.")
+    if not pen.now < until <= longest:
+        raise CommandRejected(f"A ladder may be held until {longest.isoformat()} at most, and not into the past.",
+                              way_out="Give a nearer --field until=….")
+    pen.add(ev.ClockHeld, by=world.actor.id, clock=clock.name, n=clock.n, tier=pen.case.tier, until=until,
+            next_at=max(clock.next_at, until))
+
+
+def _pause(world: World, pen: Pen, clock: Clock, value: _Value, fields: Mapping[str, Any]) -> None:
+    until, rule = value("pause"), pen.procedure.policy.clocks[clock.name]
+    if clock.kind != "paper" or rule.pause is None:
+        raise CommandRejected(f"The clock {clock.name} never stands still.", way_out="Only paper clocks with a `pause` in the policy do.")
+    reason = str(fields.get("reason"))
+    if reason not in rule.pause.reasons:
+        raise CommandRejected(f"{reason!r} is no reason to pause {clock.name}.", way_out=f"Reasons: {', '.join(rule.pause.reasons)}.")
+    if clock.pauses >= rule.pause.times or clock.paused_until is not None:
+        raise CommandRejected(f"The clock {clock.name} was paused {clock.pauses} time(s) already.", way_out="Decide on what there is.")
+    if not pen.now < until <= pen.now + rule.pause.at_most.wall:
+        raise CommandRejected(f"A pause lasts {rule.pause.at_most} at most and ends in the future.",
+                              way_out="Give a nearer --field until=….")
+    pen.add(ev.ClockPaused, by=world.actor.id, clock=clock.name, n=clock.n, reason=reason, until=until)
+
+
+def _resume(_world: World, pen: Pen, clock: Clock, _value: _Value, _fields: Mapping[str, Any]) -> None:
+    if clock.paused_until is None:
+        raise CommandRejected(f"The clock {clock.name} is not paused.", way_out="See `crisis show`.")
+    resume(pen, clock)
+
+
+_CLOCK_KEYS: Mapping[str, Callable[[World, Pen, Clock, _Value, Mapping[str, Any]], None]] = {
+    "hold": _hold, "pause": _pause, "resume": _resume,
+}
+
+
+# ---- signals and proposals ------------------------------------------------------------------------------------------
+
+
+def _heed_signal(world: World, pen: Pen) -> None:
+    """A word from outside: the engine stops a closure that waits for it."""
+    for move in pen.procedure.workflow.moves.values():
+        heeds = move.engine_only and move.when == "signal" and pen.case.stage in move.from_stages
+        if heeds and not refusals(world, pen.case, move.needs, {}):
+            to = pen.procedure.graph.step(pen.case.stage, move.name)
+            pen.add(ev.Moved, by="engine", move=move.name, origin=pen.case.stage, to=to)
+            pen.triggers.add(move.name)
+
+
+def _void_proposals(pen: Pen, *, signal: bool) -> None:
+    moves = pen.procedure.workflow.moves
+    for proposal in pen.case.proposals:
+        if signal or pen.case.final is not None or pen.case.stage not in moves[proposal.move].from_stages:
+            pen.add(ev.ProposalEnded, by="engine", proposal=proposal.id, how="voided")
+
+
+# ---- subjects, merging, tracks ----------------------------------------------------------------------------------------
+
+
+def _set_subject(world: World, pen: Pen, value: _Value, by: str) -> list[Pen]:
+    if value.sets.get("merged_into") is not None:
+        return [merge(world, pen, by)]
+    if value.sets.get("subject") is None or world.subject is None:
+        return []
+    if world.target is None:
+        pen.add(ev.SubjectSet, subject=world.subject.id, unit=world.subject.unit)
+        pen.met |= {clock.name for clock in pen.procedure.workflow.clocks.values() if "unidentified" in clock.once_on}
+        for other in world.others:
+            if not other.open and other.number != pen.number:
+                pen.add(ev.Linked, link="earlier", other=other.number)
+        return []
+    merging = next((m for m in pen.procedure.workflow.moves.values() if "merged_into" in m.sets), None)
+    if merging is None:
+        raise CommandRejected("The child has another open case.", way_out="Work on that one.")
+    to = pen.procedure.graph.step(pen.case.stage, merging.name)
+    pen.add(ev.Moved, by="engine", move=merging.name, origin=pen.case.stage, to=to, final=pen.procedure.workflow.stages[to].final)
+    return [merge(world, pen, by)]
+
+
+def merge(world: World, pen: Pen, by: str) -> Pen:
+    """Carry signals, danger, peak, tier, recusals and the nearest clocks over to the child's older open case."""
+    target, procedure = world.target, world.target_procedure
+    if target is None or procedure is None:
+        raise CommandRejected("There is no other open case to merge into.", way_out="Use `identify` or `correct_subject`.")
+    clocks = pen.case.clocks
+    pen.add(ev.Linked, link="merged_into", other=target.number)
+    other = Pen(target, target.number, procedure, world.resolver, by, world.now)
+    again = procedure.workflow.moves[procedure.workflow.again or ""]
+    other.add(ev.Moved, {"merged_from": pen.number}, move=again.name, origin=target.stage, to=target.stage, signal=True)
+    other.triggers.add(again.name)
+    _heed_signal(world, other)
+    other.add(ev.Linked, link="merged_from", other=pen.number)
+    for person in sorted(pen.case.recused - target.recused):
+        other.add(ev.PersonRecused, person=person)
+    if pen.before is not None and pen.before.danger:
+        begin_danger(other, procedure.workflow)
+    raise_risk(other, pen.case.peak)
+    raise_to(other, pen.case.tier)
+    _void_proposals(other, signal=True)
+    settle(other)
+    for clock in clocks:
+        running = other.case.clock(clock.name)
+        if running is not None:
+            bring_nearer(other, running, Due(clock.due_at, running.cap_at, running.provisional), "merged")
+    return other
+
+
+def _open_tracks(world: World, pen: Pen, move: MoveDef, value: _Value) -> list[Pen]:
+    pens = []
+    for name in move.opens:
+        track = value.fields.get(name.removeprefix("field:")) if name.startswith("field:") else name
+        if track is None or any(procedure.workflow.name == track for _case, procedure in world.tracks):
+            continue
+        if track not in world.openable:
+            raise BadInput(f"There is no track {track!r} beside this case.", way_out=f"Known: {', '.join(world.openable) or 'none'}.")
+        number, procedure = world.openable[str(track)]
+        other = Pen(None, number, procedure, world.resolver, pen.by, world.now)
+        other.add(
+            ev.Opened, workflow=procedure.workflow.id, procedure=procedure.hash, unit=pen.case.unit, subject=pen.case.subject,
+            parent=pen.number, stage=procedure.workflow.start, tier=pen.case.tier, risk=pen.case.risk, move=procedure.workflow.opening.name,
+        )
+        for person in sorted(pen.case.recused):
+            other.add(ev.PersonRecused, person=person)
+        pen.add(ev.Linked, link="track", other=number)
+        pens.append(other)
+    return pens
+
+
+def _recuse_in_tracks(world: World, pen: Pen) -> list[Pen]:
+    """Whom the case concerns, its tracks concern too."""
+    pens = []
+    for case, procedure in world.tracks:
+        fresh = sorted(pen.case.recused - case.recused)
+        if fresh:
+            other = Pen(case, case.number, procedure, world.resolver, pen.by, world.now)
+            for person in fresh:
+                other.add(ev.PersonRecused, person=person)
+            pens.append(other)
+    return pens
+
+
+def _end_tracks(world: World) -> list[Pen]:
+    """End the settled tracks with their parent; the engine makes the move that the track's file gives for it."""
+    pens = []
+    for case, procedure in world.tracks:
+        for move in procedure.workflow.moves.values():
+            if move.engine_only and move.when == "parent_ended" and case.stage in move.from_stages:
+                other = Pen(case, case.number, procedure, world.resolver, "engine", world.now)
+                to = procedure.graph.step(case.stage, move.name)
+                other.add(ev.Moved, move=move.name, origin=case.stage, to=to, final=procedure.workflow.stages[to].final)
+                pens.append(other)
+                break
+    return pens

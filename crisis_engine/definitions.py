@@ -1,0 +1,167 @@
+"""Reading definition files: the shipped ones by name, a host's own by path; checked hard before any case may follow them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crisis_engine.core.check import check_together, check_workflow
+from crisis_engine.core.errors import DefinitionError
+from crisis_engine.core.parse_policy import parse_access, parse_policy
+from crisis_engine.core.parse_table import NAME, nearest
+from crisis_engine.core.parse_workflow import parse_workflow
+from crisis_engine.core.policy import Access, Policy
+from crisis_engine.core.procedure import Procedure
+from crisis_engine.core.stricter import check_stricter, extend
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+WORKFLOWS, POLICIES = "workflows", "policies"
+MOST_BYTES = 1_000_000
+"""The largest definition file that is read; the shipped ones have 36 kB."""
+
+_ACCESS = "access_"
+_LINE = re.compile(r"at line (\d+)")
+
+Doc = dict[str, object]
+
+
+def load_procedure(workflow: str = "school_crisis_v1", policy: str = "default_v1", *, access: str = "access_v1") -> Procedure:
+    """Return the procedure of a workflow and a policy, each the name of a shipped one or the path of a file.
+
+    It holds afterwards what `check_workflow`, `check_together` and `check_stricter` say; a DefinitionError names file and key.
+    """
+    workflow_doc, policy_doc = load_workflow_doc(workflow), load_policy_doc(policy)
+    files = (_file(workflow), _file(policy))
+    procedure = Procedure.of(workflow_doc, policy_doc, files=files)
+    check_workflow(procedure.workflow, files[0])
+    others = _other_clocks(procedure)
+    check_together(procedure.workflow, procedure.policy, load_access(access), files=files, other_clocks=others)
+    return procedure
+
+
+def load_workflow_doc(name_or_path: str) -> Doc:
+    """Return a workflow's document as it was written."""
+    return _read(_find(name_or_path, WORKFLOWS), _file(name_or_path))
+
+
+def load_policy_doc(name_or_path: str) -> Doc:
+    """Return a policy's document, flattened with what it extends and proven stricter than that; a circle is refused."""
+    return _flattened(name_or_path, ())[0]
+
+
+def load_access(name_or_path: str = "access_v1") -> Access:
+    """Return the rights of all roles."""
+    return parse_access(_read(_find(name_or_path, POLICIES), _file(name_or_path)), _file(name_or_path))
+
+
+def shipped() -> Mapping[str, tuple[str, ...]]:
+    """Return the names that come with the package, under `workflows`, `policies` and `access`."""
+    policies = _names(POLICIES)
+    return {
+        WORKFLOWS: _names(WORKFLOWS),
+        POLICIES: tuple(name for name in policies if not name.startswith(_ACCESS)),
+        "access": tuple(name for name in policies if name.startswith(_ACCESS)),
+    }
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------------
+
+
+def _folder(kind: str) -> Traversable:
+    """Return where the shipped definitions lie: inside the package, or beside it in a clone that was not installed."""
+    from importlib.resources import files  # noqa: PLC0415 (10 ms, and most commands load no definition)
+
+    try:
+        return files(f"crisis_engine.{kind}")
+    except ModuleNotFoundError:
+        return Path(__file__).resolve().parent.parent / kind
+
+
+def _names(kind: str) -> tuple[str, ...]:
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in _folder(kind).iterdir() if entry.name.endswith(".toml")))
+
+
+def _is_path(name_or_path: str) -> bool:
+    return not NAME.fullmatch(name_or_path)
+
+
+def _file(name_or_path: str) -> str:
+    """Return the file's name as errors say it: without the folders, which are the machine's affair."""
+    return Path(name_or_path).name if _is_path(name_or_path) else f"{name_or_path}.toml"
+
+
+def _find(name_or_path: str, kind: str) -> Traversable:
+    found = Path(name_or_path) if _is_path(name_or_path) else _folder(kind).joinpath(f"{name_or_path}.toml")
+    try:
+        there = found.is_file()
+    except (OSError, ValueError):  # ValueError: a null character in the path
+        there = False
+    if not there:
+        raise DefinitionError("there is no such file.", file=_file(name_or_path), way_out=nearest(name_or_path, _names(kind)))
+    return found
+
+
+def _read(found: Traversable, file: str) -> Doc:
+    import tomllib  # noqa: PLC0415 (read only when a definition is)
+
+    try:
+        with found.open("rb") as stream:
+            raw = stream.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise DefinitionError(
+            f"this file cannot be read: {error.strerror}.", file=file, way_out="Check the file and its rights."
+        ) from None
+    if len(raw) > MOST_BYTES:
+        raise DefinitionError(
+            "this file is too large for a definition.", file=file, way_out=f"At most {MOST_BYTES:,} bytes are read."
+        )
+    try:
+        return tomllib.loads(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DefinitionError("this is not UTF-8.", file=file, line=line, way_out="Save the file as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
+        match = _LINE.search(str(error))
+        raise DefinitionError(
+            f"this is not TOML: {error}.", file=file, line=int(match[1]) if match else None, way_out="Mend that line."
+        ) from None
+    except RecursionError:
+        raise DefinitionError("this is nested too deeply.", file=file, way_out="A definition needs four levels.") from None
+
+
+def _flattened(name_or_path: str, seen: tuple[str, ...]) -> tuple[Doc, Policy]:
+    """Return the complete document of a policy and what it says."""
+    file = _file(name_or_path)
+    if file in seen:
+        raise DefinitionError(
+            f"policies extend each other in a circle: {', '.join((*seen, file))}.",
+            file=file,
+            key="extends",
+            way_out="End the circle.",
+        )
+    own = _read(_find(name_or_path, POLICIES), file)
+    if "extends" not in own:
+        return own, parse_policy(own, file)
+    extends = own["extends"]
+    if not isinstance(extends, str) or not NAME.fullmatch(extends):
+        raise DefinitionError(
+            "this must be the name of a policy.", file=file, key="extends", way_out='Write such as extends = "default_v1".'
+        )
+    beside = Path(name_or_path).with_name(f"{extends}.toml") if _is_path(name_or_path) else None
+    base_doc, base = _flattened(str(beside) if beside and beside.is_file() else extends, (*seen, file))
+    whole = extend(base_doc, own, file)
+    policy = parse_policy(whole, file)
+    check_stricter(base, policy, file)
+    return whole, policy
+
+
+def _other_clocks(procedure: Procedure) -> frozenset[str]:
+    """Return the clocks of the other workflows that the policy is for; read only where it has clocks that this one lacks."""
+    others = [name for name in procedure.policy.applies_to if name != procedure.workflow.id]
+    if not others or procedure.policy.clocks.keys() <= procedure.workflow.clocks.keys():
+        return frozenset()
+    return frozenset(clock for name in others for clock in parse_workflow(load_workflow_doc(name), _file(name)).clocks)

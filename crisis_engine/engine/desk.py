@@ -1,0 +1,178 @@
+"""The desk: what operators do beside the cases: roster, absences, calendar, links, sandbox, the watch over the sweep itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from crisis_engine.core.access import ENGINE, Actor
+from crisis_engine.core.calendar import Calendar
+from crisis_engine.core.decide import check_sight, decide_calendar, decide_presence
+from crisis_engine.core.errors import BadInput, NotFound
+from crisis_engine.core.events import Linked
+from crisis_engine.core.model import Absence
+from crisis_engine.core.network import Gap, gaps
+from crisis_engine.core.pen import Pen
+from crisis_engine.core.world import World
+from crisis_engine.store import Stored, Tx
+
+from .gather import actor_of
+from .log import log
+from .sweep import BATCH, Counts, change_of, hand_over, units_of
+from .view import ClockView, SweepReport, clock_view
+from .worlds import Worlds, stored_case
+
+if TYPE_CHECKING:
+    from crisis_engine.core.procedure import Procedure
+
+GAP = timedelta(minutes=10)
+"""A sweep that comes so long after the one before is an outage of its own (D: our design)."""
+
+_BEAT = timedelta(minutes=1)
+
+
+class Desk(Worlds):
+    """Operators' half of the face; `Engine` adds the cases' half."""
+
+    # ---- roster -----------------------------------------------------------------------------------------------------
+
+    def import_roster(self, roster: Any, *, by: str = "operator") -> dict[str, int]:  # noqa: ANN401 - any object with the six tuples of a RosterSet
+        """Write units, persons, duties, absences, subjects and guardians; return counts by kind. The last import wins by id."""
+        with self.store.writing() as tx:
+            counts = tx.import_roster(roster)
+            moved = self._look_again(tx)
+        log("roster.imported", by=by, cases=moved, **counts)
+        return counts
+
+    def end_duty(self, *, role: str, unit: str, person: str, at: datetime | None = None, by: str) -> int:
+        """End a duty at a time (now if None); whoever stands next takes its clocks over at that moment. Return cases handed over."""
+        with self.store.writing() as tx:
+            now = self.now()
+            if not tx.end_duty(role, unit, person, at or now):
+                raise NotFound(f"{person} holds no running duty {role} at {unit}.", way_out="See `crisis roster show --unit`.")
+            return self._hand_over(tx, now, by)
+
+    def add_absence(self, *, person: str, begins_at: datetime, ends_at: datetime, by: str) -> int:
+        """Record an absence, half-open; when it begins, whoever stands next takes over. Return cases handed over now."""
+        if begins_at.tzinfo is None or ends_at.tzinfo is None or begins_at >= ends_at:
+            raise BadInput("An absence needs two times with zone, the first before the second.", way_out="Write 2026-03-02T08:00+08:00.")
+        with self.store.writing() as tx:
+            now = self.now()
+            if tx.person(person) is None:
+                raise NotFound(f"Nobody is known as {person!r}.", way_out="See `crisis roster show`.")
+            tx.add_absence(Absence(person, begins_at, ends_at))
+            return self._hand_over(tx, now, by)
+
+    def _hand_over(self, tx: Tx, now: datetime, by: str) -> int:
+        counts = Counts()
+        while hand_over(tx, self._sources, now, counts):
+            pass
+        log("roster.handed_over", by=by, cases=counts.handed_over)
+        return counts.handed_over
+
+    def _look_again(self, tx: Tx) -> int:
+        """After an import: clocks without a person, and those whose person went, look again at once."""
+        counts = Counts()
+        now = self.now()
+        while hand_over(tx, self._sources, now, counts):
+            pass
+        return counts.handed_over + self._decide_all(tx, tx.unheld(), decide_presence)
+
+    def _decide_all(self, tx: Tx, ids: list[int], decide: Callable[[World], Pen], actor: Actor | None = None) -> int:
+        done = 0
+        now = self.now()
+        for start in range(0, len(ids), BATCH):
+            stored = [one for one in tx.cases(ids[start:start + BATCH]) if one.case.open]
+            resolver = self._sources.resolver(tx, units_of(stored), now)
+            worlds = [
+                World(now=now, actor=actor or Actor(ENGINE), procedure=self._sources.pinned(tx, one.case.procedure), resolver=resolver,
+                      case=one.case)
+                for one in stored
+            ]
+
+            pens = [decide(world) for world in worlds]
+
+            changes = [change_of(one, pen) for one, pen in zip(stored, pens, strict=True) if pen.events]
+            tx.append(changes)
+            done += len(changes)
+        return done
+
+    def roster(self, unit: str | None = None, *, subjects: bool = True) -> dict[str, Any]:
+        """Return {units, duties, subjects} at and below a unit, as plain data without names or contacts."""
+        with self.store.reading() as tx:
+            if unit is not None and unit not in tx.units({unit}):
+                raise NotFound(f"There is no unit {unit!r}.", way_out="See `crisis roster show` for all.")
+            return {
+                "units": [{"id": u.id, "kind": u.kind, "name": u.name, "parent": u.parent} for u in tx.units_under(unit)],
+                "duties": [{"role": d.role, "unit": d.unit, "person": d.person} for d in tx.duties_under(unit)],
+                "subjects": [{"id": s.ref, "unit": s.unit} for s in tx.subjects_under(unit)] if subjects else [],
+            }
+
+    def roster_gaps(self) -> tuple[Gap, ...]:
+        """Return the gaps of the four-level network as the roster stands now."""
+        with self.store.reading() as tx:
+            return gaps(tx.units_under(), tx.duties_under(), tx.absences(), self.now())
+
+    # ---- calendar, links, sandbox -----------------------------------------------------------------------------------
+
+    def publish_calendar(self, calendar: Calendar, *, by: str) -> int:
+        """Take a newly published calendar and reckon provisional clocks anew, in the publisher's name. Return cases changed."""
+        with self.store.writing() as tx:
+            tx.put_calendar(calendar)
+            changed = self._decide_all(tx, tx.provisional(), decide_calendar, actor_of(tx, by))
+        log("calendar.published", by=by, until=calendar.published_until.isoformat(), cases=changed)
+        return changed
+
+    def link(self, number: str, other: str, *, by: str, relation: str = "related") -> None:
+        """Link two cases (siblings: `related`; a group event: `part_of`). Nothing else is shared between them."""
+        if relation not in {"related", "part_of"}:
+            raise BadInput(f"{relation!r} is no relation that people make.", way_out="Use related or part_of.")
+        with self.store.writing() as tx:
+            now = self.now()
+            worlds = []
+            for each in (number, other):
+                stored = stored_case(tx, each)
+                worlds.append((self._world(tx, now, by, stored), stored, number if each == other else other))
+                check_sight(worlds[-1][0], stored.case)
+            if number == other:
+                raise BadInput("A case is not linked with itself.", way_out="Give the number of the other case.")
+            pens = []
+            for world, stored, far in worlds:
+                pen = Pen(stored.case, stored.case.number, world.procedure, world.resolver, by, world.now)
+                pen.add(Linked, link=relation, other=far)
+                pens.append(change_of(stored, pen))
+            tx.append(pens)
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether this database was made for trying out, so that its clock may be set."""
+        with self.store.reading() as tx:
+            return tx.meta("sandbox") == "yes"
+
+    def mark_sandbox(self) -> None:
+        """Mark a new database as a sandbox; refused once it holds a case."""
+        with self.store.writing() as tx:
+            if tx.counts()["cases"]:
+                raise BadInput("A database with cases cannot become a sandbox.",
+                               way_out="Begin with `crisis init --sandbox` on a new file.")
+            tx.set_meta("sandbox", "yes")
+
+    # ---- the watch over the sweep -------------------------------------------------------------------------------------
+
+    def _watch(self, now: datetime, report: SweepReport) -> None:
+        """Keep the sweep's heartbeat; a gap is its own alarm, for somebody may have waited through it."""
+        with self.store.reading() as tx:
+            last = tx.heartbeats().get("sweep")
+        if last is not None and now - last < _BEAT:
+            return
+        if last is not None and now - last > GAP:
+            log("sweep.gap", since=last.isoformat(), until=now.isoformat(), fired=report.rungs)
+        with self.store.writing() as tx:
+            tx.heartbeat("sweep", now)
+            if last is not None and now - last > GAP and report.rungs:
+                tx.set_meta("last_gap", f"{last.isoformat()}/{now.isoformat()}")
+
+    def _ended(self, tx: Tx, stored: Stored, procedure: Procedure) -> Iterator[ClockView]:
+        for clock, status, ended_at in tx.ended_clocks(stored.id):
+            yield clock_view(clock, procedure, ended_at, status=status, ended_at=ended_at)

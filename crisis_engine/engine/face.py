@@ -1,0 +1,258 @@
+"""The stable face: report, act, look, sweep, deliver. Each method gathers, decides, applies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from crisis_engine.clock import wall_clock
+from crisis_engine.core.access import may_read
+from crisis_engine.core.commands import Act, Open
+from crisis_engine.core.decide import Decision, check_sight, decide_act, decide_again, decide_open, needs_second, possible_moves
+from crisis_engine.core.errors import BadInput, CommandRejected, NotFound, StaleVersion
+from crisis_engine.core.events import Linked
+from crisis_engine.core.model import Risk
+from crisis_engine.core.move import cue_floor
+from crisis_engine.core.policy import Access
+from crisis_engine.core.world import World
+from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
+
+from .desk import Desk
+from .gather import Sources, actor_of, subject_of
+from .log import log
+from .once import Once
+from .sweep import change_of, sweep
+from .view import CaseView, DeliverReport, MoveView, QueueItem, Receipt, SweepReport, case_view, history_items, local
+from .worlds import new_number, new_token, people_known, stored_case
+
+if TYPE_CHECKING:
+    from crisis_engine.notify import Channel
+
+
+def open_engine(
+    url: str = "sqlite:///crisis.db", *, clock: Callable[[], datetime] | None = None, channels: Sequence[Channel] = (),
+    create: bool = True, access: Access | None = None, lang: str = "zh", link: str = "",
+) -> Engine:
+    """Open an engine on a database, which is made or migrated when `create` is true.
+
+    `clock` gives the present instant (aware); `channels` take what `deliver` sends; `link` begins the links in notices.
+    Raises StoreError when the database cannot be used, and when a newer version of the library made it.
+    """
+    return Engine(Store.open(url, create=create), Sources(access), clock or wall_clock, tuple(channels), lang=lang, link=link)
+
+
+class Engine(Desk):
+    """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
+
+    def __enter__(self) -> Self:
+        """Return the engine; leaving the block closes it."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the database's connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the database's connections."""
+        self.store.close()
+
+    # ---- the first word ---------------------------------------------------------------------------------------------
+
+    def report(
+        self, *, unit: str, by: str, facts: str, subject: str | None = None, cues: Sequence[str] = (), danger_now: bool = False,
+        with_child: str | None = None, about_staff: Sequence[str] = (), key: str | None = None,
+    ) -> Receipt:
+        """Take a word about a child; return a receipt that is the same whether or not a case existed.
+
+        `subject` is the school's own id of the child, None while nobody knows who it is. `cues` are facts that were seen, never a
+        risk. `about_staff` names whom it is about: they are not told and do not learn that the case exists. `key` makes a repeated
+        call harmless. Raises BadInput, NotFound (unit, child), NotAllowed.
+        """
+        form = {"facts": facts, "cues": list(cues), "danger_now": danger_now, "with_child": with_child, "about_staff": list(about_staff)}
+        with self.store.writing() as tx:
+            now = self.now()
+            once = Once(tx, by, key, ["report", unit, subject, form])
+            if once.answer is not None:
+                return Receipt(once.answer["receipt"], datetime.fromisoformat(once.answer["at"]), tuple(once.answer["shows"]))
+            child = subject_of(tx, subject)
+
+            world, stored, procedure = self._world_of_report(tx, now, by, child, unit)
+            command = Open(child.unit if child is not None else unit, child.id if child is not None else None, form)
+            people_known(tx, about_staff)
+            decision = decide_again(world, command) if stored is not None else decide_open(world, command)
+
+            self._apply(tx, decision, stored)
+            urgent = danger_now or cue_floor(procedure.policy, form) is Risk.RED
+            receipt = Receipt(new_token(12), now, procedure.workflow.danger.shows if urgent and procedure.workflow.danger else ())
+            tx.put_receipt(receipt.token, decision.pens[0].number, now, by)
+            once.keep({"receipt": receipt.token, "at": now.isoformat(), "shows": list(receipt.shows)}, now)
+        log("case.signalled" if stored is not None else "case.opened", case=decision.pens[0].number, tier=decision.pens[0].case.tier)
+        return receipt
+
+    def receipt(self, token: str) -> dict[str, Any]:
+        """Return what a reporter may know: that the word arrived and when. Nothing about a case. Raises NotFound."""
+        with self.store.reading() as tx:
+            found = tx.receipt(token)
+        if found is None:
+            raise NotFound("There is no such receipt.", way_out="Check the letters; a receipt has twelve.")
+        return {"receipt": token, "received_at": local(found.made_at), "state": "received"}
+
+    def open_case(
+        self, workflow: str, *, by: str, unit: str | None = None, subject: str | None = None, fields: Mapping[str, Any] | None = None,
+        parent: str | None = None, key: str | None = None,
+    ) -> CaseView:
+        """Open a case of any workflow by its opening move, beside a parent case where it is a track. Raises as `act` does."""
+        with self.store.writing() as tx:
+            now = self.now()
+            once = Once(tx, by, key, ["open", workflow, unit, subject, dict(fields or {}), parent])
+            if once.answer is not None:
+                return self._view(tx, stored_case(tx, once.answer["number"]), by, now)
+            above = stored_case(tx, parent) if parent is not None else None
+            child = subject_of(tx, subject)
+            home = unit or (child.unit if child is not None else above.case.unit if above is not None else None)
+            if home is None:
+                raise BadInput("A case needs a unit, a subject or a parent.", way_out="Give --unit, --subject or --parent.")
+            actor = actor_of(tx, by)
+            if above is not None:
+                check_sight(self._world(tx, now, by, above), above.case)
+            procedure = self._sources.procedure_for(tx, workflow, home)
+            if above is not None and above.case.workflow.rpartition("_v")[0] not in procedure.workflow.parents:
+                raise CommandRejected(f"{procedure.workflow.id} is no track of {above.case.workflow}.", way_out="Open it without a parent.")
+            resolver = self._sources.resolver(tx, {home, *(duty.unit for duty in actor.duties)}, now)
+            key_of_child = child.id if child is not None else above.case.subject if above is not None else None
+            world = World(
+                now=now, actor=actor, procedure=procedure, resolver=resolver, number=new_number(), subject=child,
+                parent=above.case if above is not None else None,
+                parent_procedure=self._sources.pinned(tx, above.case.procedure) if above is not None else None,
+            )
+
+            decision = decide_open(world, Open(home, key_of_child, fields or {}))
+
+            self._apply(tx, decision, above)
+            number = decision.pens[0].number
+            once.keep({"number": number}, now)
+            view = self._view(tx, stored_case(tx, number), by, now, decision)
+        log("case.opened", case=number, workflow=procedure.workflow.id)
+        return view
+
+    # ---- acting -----------------------------------------------------------------------------------------------------
+
+    def act(
+        self, number: str, move: str, *, by: str, fields: Mapping[str, Any] | None = None, version: int | None = None,
+        key: str | None = None,
+    ) -> CaseView:
+        """Make a move, propose it where two persons are due, or answer a proposal (`confirm`, `decline`, `withdraw`).
+
+        `version` is the version that the caller read: StaleVersion when the case changed since. Raises NotFound, NotAllowed,
+        BadInput (fields), CommandRejected (stage, guards) with the way out; nothing is changed then.
+        """
+        with self.store.writing() as tx:
+            now = self.now()
+            once = Once(tx, by, key, ["act", number, move, dict(fields or {})])
+            stored = stored_case(tx, number)
+            if once.answer is not None:
+                return self._view(tx, stored, by, now)
+            world = self._world_of_act(tx, now, by, stored, move, fields or {})
+            check_sight(world, stored.case)
+            if version is not None and version != stored.case.version:
+                raise StaleVersion(f"Case {number} is at version {stored.case.version}, you read {version}.",
+                                   way_out="Read it again and decide anew.", version=stored.case.version)
+
+            decision = decide_act(world, Act(move, fields or {}))
+
+            self._apply(tx, decision, stored)
+            once.keep({"number": number}, now)
+            view = self._view(tx, stored_case(tx, number), by, now, decision)
+        log("case.moved", case=number, move=move, stage=view.stage, tier=view.tier)
+        return view
+
+    def _apply(self, tx: Tx, decision: Decision, stored: Stored | None) -> None:
+        before = {stored.case.number: stored} if stored is not None else {}
+        for pen in decision.pens:
+            if pen.before is not None and pen.number not in before and (other := tx.case(pen.number)) is not None:
+                before[pen.number] = other
+        try:
+            tx.append([change_of(before.get(pen.number), pen) for pen in decision.pens if pen.events])
+        except AlreadyOpen as error:
+            raise StaleVersion("Somebody reported the same child at this moment.",
+                               way_out="Send the report again; it will be added.") from error
+
+    # ---- looking ----------------------------------------------------------------------------------------------------
+
+    def case(self, number: str, *, by: str) -> CaseView:
+        """Return a case as this reader may see it. Raises NotFound, NotAllowed."""
+        with self.store.reading() as tx:
+            return self._view(tx, stored_case(tx, number), by, self.now())
+
+    def _view(self, tx: Tx, stored: Stored, by: str, now: datetime, decision: Decision | None = None) -> CaseView:
+        world = self._world(tx, now, by, stored)
+        verdict = may_read(stored.case, world.actor, world.resolver) if decision is not None else check_sight(world, stored.case)
+        child = tx.subject_by_id(stored.case.subject) if stored.case.subject is not None else None
+        return case_view(
+            stored.case, world.procedure, world.now, reads=verdict.reads, subject=child.ref if child is not None else None,
+            links=self._links(tx, stored.case.number, by), ended=self._ended(tx, stored, world.procedure),
+            shows=decision.shows if decision is not None else (), waits=decision.waits if decision is not None else False,
+        )
+
+    def moves(self, number: str, *, by: str) -> list[MoveView]:
+        """Return what is possible now, and for the rest why not. Raises NotFound, NotAllowed."""
+        with self.store.reading() as tx:
+            stored = stored_case(tx, number)
+            world = self._world_of_act(tx, self.now(), by, stored, "", {})
+
+            moves = possible_moves(world)
+
+            return [
+                MoveView(move.name, move.label, reason is None, reason, needs_second(world, stored.case, move), move.fields)
+                for move, reason in moves
+            ]
+
+    def queue(self, *, by: str, limit: int = 50) -> list[QueueItem]:
+        """Return what this person must do or answers for, soonest due first; at most `limit` lines. Raises NotAllowed."""
+        with self.store.reading() as tx:
+            now = self.now()
+            actor = actor_of(tx, by)
+            held = [duty for duty in actor.duties if (duty.begins_at or now) <= now and (duty.ends_at is None or duty.ends_at > now)]
+            rights = self._sources.access.roles
+            held = [duty for duty in held if duty.role in rights and rights[duty.role].reads >= 0]
+
+            rows = tx.queue([(duty.role, duty.unit) for duty in held], [(duty.role, duty.unit) for duty in held], by, limit)
+
+            items = []
+            for row in rows:
+                workflow = self._sources.pinned(tx, row.procedure).workflow
+                items.append(QueueItem(
+                    row.number, row.stage, workflow.stages[row.stage].label, row.tier, row.risk, row.danger, row.clock,
+                    workflow.clocks[row.clock].label, row.role, row.holder, row.due_at, row.due_at <= now, row.version,
+                ))
+            return items
+
+    def history(self, number: str, *, by: str) -> list[dict[str, Any]]:
+        """Return the case's life as lines of plain data, secrets above the reader's tier absent. Raises NotFound, NotAllowed."""
+        with self.store.reading() as tx:
+            stored = stored_case(tx, number)
+            world = self._world(tx, self.now(), by, stored)
+            reads = check_sight(world, stored.case).reads
+            child = tx.subject_by_id(stored.case.subject) if stored.case.subject is not None else None
+            shown = {other for _link, other in self._links(tx, number, by)}
+            return [
+                line for event in tx.events(number) if not isinstance(event, Linked) or event.other in shown
+                for line in history_items(event, world.procedure, reads, child.ref if child is not None else None)
+            ]
+
+    # ---- the clock's side -------------------------------------------------------------------------------------------
+
+    def sweep(self, *, limit: int | None = None) -> SweepReport:
+        """Fire what is due and hand over what somebody left. Re-entrant; several may run at once; call it as often as you like."""
+        now = self.now()
+        report = sweep(self.store, self._sources, now, self._failing, limit=limit)
+        self._watch(now, report)
+        return report
+
+    def deliver(self, *, limit: int | None = None) -> DeliverReport:
+        """Send what the outbox holds to the channels, at least once, always under one key."""
+        from .deliver import deliver  # noqa: PLC0415 - the channels are needed here alone
+
+        return deliver(self.store, self._sources, self._channels, self.now(), lang=self._lang, link=self._link, limit=limit)

@@ -1,0 +1,32 @@
+"""The host's transaction in the place of the store: for whoever embeds the engine and commits by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from crisis_engine.store import Tx
+
+
+class HostStore:
+    """The store inside a host's transaction: every read and write is the host's own, who alone commits or rolls back."""
+
+    def __init__(self, tx: Tx) -> None:
+        """Stand for the store as long as the host's transaction lasts."""
+        self._tx = tx
+
+    @contextmanager
+    def reading(self) -> Iterator[Tx]:
+        """Give the host's transaction."""
+        yield self._tx
+
+    writing = reading
+
+    def joining(self, connection: Any) -> Tx:  # noqa: ANN401 - a connection of the host
+        """Join nothing twice."""
+        del connection
+        return self._tx
+
+    def close(self) -> None:
+        """Leave the host's connection alone."""

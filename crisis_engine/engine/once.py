@@ -1,0 +1,35 @@
+"""Idempotency keys: the same command under the same key is answered once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from crisis_engine.core.errors import CommandRejected
+from crisis_engine.store import Tx
+
+
+class Once:
+    """An idempotency key: the same command under the same key is answered once; another command under it is refused."""
+
+    def __init__(self, tx: Tx, by: str, key: str | None, content: Sequence[Any]) -> None:
+        self._tx = tx
+        # Hashed, for who reported is a secret of its own; with the actor, for one person's key must not answer another.
+        self._key = hashlib.sha256(f"{by}\0{key}".encode("utf-8", "surrogatepass")).hexdigest() if key is not None else None
+        self._digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode("utf-8", "surrogatepass")).hexdigest()
+        self.answer: dict[str, Any] | None = None
+        if self._key is not None:
+            known = tx.command(self._key)
+            if known is not None:
+                if known[0] != self._digest:
+                    raise CommandRejected(f"The key {key!r} was used for another command before.",
+                                          way_out="Use a new key for a new command.")
+                self.answer = json.loads(known[1])
+
+    def keep(self, answer: Mapping[str, Any], now: datetime) -> None:
+        """Remember the answer under the key."""
+        if self._key is not None:
+            self._tx.put_command(self._key, self._digest, json.dumps(answer), now)

@@ -1,0 +1,230 @@
+"""The sweep: whatever is due is decided case by case and written batch by batch; nothing is claimed before it is locked."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from crisis_engine.core.access import ENGINE, Actor
+from crisis_engine.core.decide import decide_due, decide_presence
+from crisis_engine.core.errors import CrisisError
+from crisis_engine.core.events import Notice
+from crisis_engine.core.pen import Pen
+from crisis_engine.core.resolve import Resolver
+from crisis_engine.core.world import World
+from crisis_engine.store import Change, Store, Stored, Tx
+
+from .gather import Sources
+from .host import HostStore
+from .log import log
+from .view import SweepReport
+
+BATCH = 2_500
+"""Cases in one transaction: large enough to share its pages and its fsync, small enough that a person's command waits < 0.5 s."""
+
+FIRST_REST, LONGEST_REST = timedelta(minutes=1), timedelta(minutes=15)
+"""How long a case rests that could not be decided, before it is tried again (D: our design)."""
+
+WATCHERS = ("operator", "county_officer", "city_officer")
+"""Who is told of a case that the engine cannot decide: its clocks stand, so people must look."""
+
+_ENGINE = Actor(ENGINE)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a sweep did so far."""
+
+    cases: int = 0
+    rungs: int = 0
+    raised: int = 0
+    handed_over: int = 0
+    failed: set[int] = field(default_factory=set)
+    resting: frozenset[int] = frozenset()      # cases that failed before and are tried again later
+
+
+@dataclass(slots=True)
+class Failing:
+    """Cases that could not be decided, with how often and when they are tried again. Somebody is told at every try."""
+
+    tries: dict[int, tuple[int, datetime]] = field(default_factory=dict)
+
+    def resting(self, now: datetime) -> frozenset[int]:
+        """Return the cases whose next try is not due."""
+        return frozenset(case for case, (_tries, again_at) in self.tries.items() if again_at > now)
+
+    def note(self, failed: set[int], now: datetime) -> None:
+        """Remember what failed in this sweep, each time with a longer rest, and forget what was mended."""
+        for case in failed:
+            tries = self.tries.get(case, (0, now))[0] + 1
+            self.tries[case] = tries, now + min(FIRST_REST * 2 ** min(tries - 1, 10), LONGEST_REST)
+        for case in [case for case, (_tries, again_at) in self.tries.items() if again_at <= now and case not in failed]:
+            del self.tries[case]
+
+
+def change_of(stored: Stored | None, pen: Pen) -> Change:
+    """Return what the store appends for one pen."""
+    workflow = pen.procedure.workflow
+    two = not any(move.when == "parent_ended" for move in workflow.moves.values())
+    return Change(
+        before=stored, after=pen.case, events=tuple(pen.events), notices=tuple(pen.notices), two=two, sole=workflow.one_open_per_subject,
+    )
+
+
+def sweep(
+    store: Store | HostStore, sources: Sources, now: datetime, failing: Failing, *, limit: int | None = None, batch: int = BATCH,
+) -> SweepReport:
+    """Hand over what somebody left, then fire what is due, soonest first, until nothing is due or `limit` cases were written."""
+    counts = Counts(resting=failing.resting(now))
+    with store.reading() as tx:
+        due = bool(tx.due(now, 1))
+        ended = bool(tx.ended_presences(now, 1))
+    if ended:
+        _hand_over_all(store, sources, now, counts)
+    while due and (limit is None or counts.cases + len(counts.failed) < limit):
+        most = batch if limit is None else min(batch, limit - counts.cases - len(counts.failed))
+        done, asked = _one_batch(store, sources, now, most, counts)
+        due = done > 0 and asked >= most
+    if counts.failed:
+        with store.writing() as tx:
+            _alarm_failed(tx, sources, now, counts.failed)
+    failing.note(counts.failed, now)
+    with store.reading() as tx:
+        next_at = tx.next_at()
+    if counts.cases or counts.failed:
+        log("sweep.finished", cases=counts.cases, rungs=counts.rungs, raised=counts.raised, failed=len(counts.failed))
+    return SweepReport(counts.cases, counts.rungs, counts.raised, counts.handed_over, len(counts.failed), next_at)
+
+
+def _one_batch(store: Store | HostStore, sources: Sources, now: datetime, most: int, counts: Counts) -> tuple[int, int]:
+    """Decide and write one batch; return how many cases were written and how many were due."""
+    with calm_collector():
+        try:
+            with store.writing() as tx:
+                ids = _due(tx, now, most, counts)
+                before = len(counts.failed)
+                written = fire(tx, sources, now, ids, counts)
+                return written + len(counts.failed) - before, len(ids)
+        except CrisisError as error:
+            if error.exit_code in {74, 75} or most == 1:
+                raise
+            log("sweep.batch_failed", error=type(error).__name__)
+    return _one_by_one(store, sources, now, most, counts)
+
+
+def _due(tx: Tx, now: datetime, most: int, counts: Counts) -> list[int]:
+    left_out = counts.failed | counts.resting
+    return [case for case in tx.due(now, most + len(left_out)) if case not in left_out][:most]
+
+
+def _alarm_failed(tx: Tx, sources: Sources, now: datetime, failed: set[int]) -> None:
+    """Tell the operator, the county and the city of cases whose clocks the engine cannot move; told again at every try."""
+    for stored in tx.cases(sorted(failed)):
+        case = stored.case
+        resolver = sources.resolver(tx, {case.unit}, now)
+        people = tuple(dict.fromkeys(
+            duty.person for place in resolver.chain(case.unit).values() for role in WATCHERS
+            for duty in resolver.holders(place, role, case.recused)
+        ))
+        if people:
+            notice = Notice(key=f"{case.number}-failed-{now.isoformat()}", case=case.number, people=people, what="sweep_failed",
+                            why="alarm", due_at=case.due_at, urgent=True, at=now)
+            tx.append([Change(before=stored, after=case, events=(), notices=(notice,), two=stored.two, sole=stored.sole)])
+
+
+def _one_by_one(store: Store | HostStore, sources: Sources, now: datetime, most: int, counts: Counts) -> tuple[int, int]:
+    """A batch could not be written whole: write its cases one by one, so that one broken case holds up nobody else."""
+    with store.reading() as tx:
+        ids = _due(tx, now, most, counts)
+    done = 0
+    for case in ids:
+        try:
+            with store.writing() as tx:
+                done += fire(tx, sources, now, [case], counts)
+        except CrisisError as error:
+            if error.exit_code in {74, 75}:
+                raise
+            counts.failed.add(case)
+            log("sweep.case_failed", row=case, error=type(error).__name__)
+    return done + len(counts.failed), len(ids)
+
+
+def fire(tx: Tx, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> int:
+    """Fire all that is due on these cases inside one transaction; a case that cannot be decided is left out and counted."""
+    stored = [one for one in tx.cases(ids) if one.case.open and (one.case.next_at or now) <= now]
+    resolver = sources.resolver(tx, units_of(stored), now)
+
+    changes = _decided(tx, sources, resolver, stored, decide_due, counts)
+
+    tx.append(changes)
+    counts.cases += len(changes)
+    for change in changes:
+        counts.rungs += sum(1 for event in change.events if event.kind == "rung_fired")
+        counts.raised += change.before is not None and change.after.tier.rank > change.before.case.tier.rank
+    return len(changes)
+
+
+def _decided(
+    tx: Tx, sources: Sources, resolver: Resolver, stored: list[Stored], decide: Callable[[World], Pen], counts: Counts,
+) -> list[Change]:
+    changes = []
+    for one in stored:
+        try:
+            procedure = sources.pinned(tx, one.case.procedure)
+            pen = decide(World(now=resolver.now, actor=_ENGINE, procedure=procedure, resolver=resolver, case=one.case))
+        except Exception as error:  # noqa: BLE001 - one broken case must not stop the alarms of all others; it stays due and is logged
+            counts.failed.add(one.id)
+            log("sweep.case_failed", case=one.case.number, error=type(error).__name__)
+            continue
+        if pen.events:
+            changes.append(change_of(one, pen))
+    return changes
+
+
+def units_of(stored: list[Stored]) -> set[str]:
+    """Return the units of these cases and of their addressees."""
+    units = {one.case.unit for one in stored}
+    return units | {one.case.facts["addressee"] for one in stored if "addressee" in one.case.facts}
+
+
+def _hand_over_all(store: Store | HostStore, sources: Sources, now: datetime, counts: Counts) -> None:
+    while True:
+        with store.writing() as tx:
+            if not hand_over(tx, sources, now, counts):
+                return
+
+
+def hand_over(tx: Tx, sources: Sources, now: datetime, counts: Counts, limit: int = 100) -> int:
+    """Hand over the clocks of people whose duty or presence ended; return how many such ends were settled.
+
+    The ends are marked in the same transaction: a crash in between hands them over again, which changes nothing twice.
+    """
+    ended = tx.ended_presences(now, limit)
+    people = {person for _kind, _row, person in ended}
+    ids = sorted({case for person in people for case in tx.armed_for(person)})
+    for start in range(0, len(ids), BATCH):
+        stored = tx.cases(ids[start:start + BATCH])
+        resolver = sources.resolver(tx, units_of(stored), now)
+
+        changes = _decided(tx, sources, resolver, stored, decide_presence, counts)
+
+        tx.append(changes)
+        counts.handed_over += len(changes)
+    if ended:
+        tx.mark_handed(ended, now)
+    return len(ended)
+
+
+@contextmanager
+def calm_collector() -> Iterator[None]:
+    """Keep the garbage collector from walking a batch's objects, none of which is garbage before the batch is over."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -1,0 +1,180 @@
+"""Worlds: the engine's transactions and clock, and everything that a decision on one case looks at, gathered in one place."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from crisis_engine.core.commands import ANSWERS
+from crisis_engine.core.errors import BadInput, NotFound
+from crisis_engine.core.model import Subject
+from crisis_engine.core.world import World
+from crisis_engine.store import Store, Stored, Tx
+
+from .gather import Sources, actor_of, subject_of
+from .host import HostStore
+from .sweep import Failing, units_of
+
+if TYPE_CHECKING:
+    from crisis_engine.notify import Channel
+
+CRISIS = "school_crisis_v1"
+"""The workflow that a report opens."""
+
+_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+_EARLIEST, _LATEST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC)
+
+
+class Worlds:
+    """What both halves of the face stand on: the store, the sources, the clock, and the gathering of a world."""
+
+    def __init__(
+        self, store: Store, sources: Sources, clock: Callable[[], datetime], channels: tuple[Channel, ...], *, lang: str, link: str,
+    ) -> None:
+        """Use `open_engine`."""
+        self.store: Store | HostStore = store
+        self._sources = sources
+        self._clock = clock
+        self._channels = channels
+        self._lang, self._link = lang, link
+        self._failing = Failing()
+
+    # ---- transactions ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def join(self, session: Any) -> Iterator[Self]:  # noqa: ANN401 - a SQLAlchemy Session or Connection of the host
+        """Give the same calls inside the host's own transaction: the host commits or rolls back, never we."""
+        connection = session.connection() if callable(getattr(session, "connection", None)) else session
+        joined = copy.copy(self)
+        joined.store = HostStore(self.store.joining(connection))
+        yield joined
+
+    def now(self) -> datetime:
+        """Return the present instant by the injected clock; BadInput when it cannot be right."""
+        now = self._clock()
+        if now.tzinfo is None:
+            raise BadInput("The clock gave a time without zone.", way_out="Give an aware datetime, for instance in UTC.")
+        now = now.astimezone(UTC)
+        if not _EARLIEST <= now <= _LATEST:
+            raise BadInput(f"The clock says {now.isoformat()}, which cannot be.", way_out="Set the machine's clock; nothing was changed.")
+        return now
+
+    def _world_of_report(self, tx: Tx, now: datetime, by: str, child: Subject | None, unit: str) -> tuple[World, Stored | None, Any]:
+        home = child.unit if child is not None else unit
+        stored = tx.open_case_of(CRISIS, child.id) if child is not None else None
+        others = tuple(one.case for one in tx.cases_of(child.id) if one.case.workflow == CRISIS) if child is not None else ()
+        procedure = self._sources.pinned(tx, stored.case.procedure) if stored is not None else self._sources.procedure_for(tx, CRISIS, home)
+        actor = actor_of(tx, by)
+        resolver = self._sources.resolver(tx, {home, unit, *(duty.unit for duty in actor.duties)}, now)
+        world = World(
+            now=now, actor=actor, procedure=procedure, resolver=resolver, case=stored.case if stored is not None else None,
+            number=new_number(), subject=child, others=others, tracks=self._tracks(tx, stored) if stored is not None else (),
+        )
+        return world, stored, procedure
+
+    def _world(self, tx: Tx, now: datetime, by: str, stored: Stored) -> World:
+        actor = actor_of(tx, by)
+        units = units_of([stored]) | {duty.unit for duty in actor.duties}
+        return World(
+            now=max(now, stored.case.last_at), actor=actor, procedure=self._sources.pinned(tx, stored.case.procedure),
+            resolver=self._sources.resolver(tx, units, now), case=stored.case, tracks=self._tracks(tx, stored),
+        )
+
+    def _world_of_act(
+        self, tx: Tx, now: datetime, by: str, stored: Stored, move: str, fields: Mapping[str, Any],
+    ) -> World:
+        actor = actor_of(tx, by)
+        case = stored.case
+        procedure = self._sources.pinned(tx, case.procedure)
+        proposed: dict[int, Mapping[str, Any]] = {}
+        if case.proposals:
+            wanted = {proposal.id for proposal in case.proposals}
+            proposed = {event.seq: event.secret for event in tx.events(case.number) if event.seq in wanted}
+        if move in ANSWERS or any(p.move == move for p in case.proposals):
+            named = next((proposed[p.id] for p in case.proposals if p.move in {move, fields.get("proposal", p.move)}), {})
+            fields = {**named, **fields}
+        ref = fields.get("subject")
+        child = subject_of(tx, str(ref)) if ref else None
+        subject = child.id if child is not None else case.subject
+        all_of_child = tx.cases_of(subject) if subject is not None else []
+        others = [one for one in all_of_child if one.case.number != case.number and one.case.workflow == case.workflow]
+        into = fields.get("into")
+        target = next((one for one in others if one.case.open and into in {None, one.case.number}), None)
+        if into is not None and target is None:
+            raise NotFound("There is no such other open case of this child.", way_out="Check the number.")
+        known = tx.subject_by_id(subject) if subject and child is None else child
+        units = units_of([stored, *([target] if target else [])]) | {duty.unit for duty in actor.duties}
+        units |= {child.unit} if child is not None else set()
+        people_known(tx, [*_listed(fields.get("person")), *_listed(fields.get("about_staff")), *_listed(fields.get("members"))])
+        tracks = [one for one in tx.tracks_of(case.number) if one.case.open]
+        return World(
+            now=max(now, case.last_at), actor=actor, procedure=procedure,
+            resolver=self._sources.resolver(tx, units, max(now, case.last_at)),
+            case=case, number=new_number(), subject=child, others=tuple(one.case for one in others), target=target.case if target else None,
+            target_procedure=self._sources.pinned(tx, target.case.procedure) if target else None,
+            tracks=tuple((one.case, self._sources.pinned(tx, one.case.procedure)) for one in tracks),
+            openable=self._openable(tx, procedure.workflow.name, case.unit, [*_listed(fields.get("track")), *_opens(procedure, move)]),
+            guardians=tuple(guardian.id for guardian in tx.guardians_of(known.ref)) if known is not None else (), proposed=proposed,
+        )
+
+    def _links(self, tx: Tx, number: str, by: str) -> list[tuple[str, str]]:
+        """Return the links of a case but those to a case that concerns the reader, who must not learn that it exists."""
+        found = []
+        for link, number_of_other in tx.links(number):
+            other = tx.case(number_of_other)
+            if other is None or by not in other.case.recused:
+                found.append((link, number_of_other))
+        return found
+
+    def _openable(self, tx: Tx, workflow: str, unit: str, names: Sequence[str]) -> dict[str, tuple[str, Any]]:
+        found = {}
+        for name in names:
+            if name.isidentifier():   # a form names a workflow, never a path
+                procedure = self._sources.procedure_for(tx, name, unit)
+                if workflow in procedure.workflow.parents:
+                    found[name] = (new_number(), procedure)
+        return found
+
+    def _tracks(self, tx: Tx, stored: Stored) -> tuple[tuple[Any, Any], ...]:
+        return tuple(
+            (one.case, self._sources.pinned(tx, one.case.procedure)) for one in tx.tracks_of(stored.case.number) if one.case.open
+        )
+
+
+def stored_case(tx: Tx, number: str) -> Stored:
+    """Return a case by its number, or say that there is none."""
+    stored = tx.case(number)
+    if stored is None:
+        raise NotFound(f"There is no case {number[:40]}.", way_out="Check the number.")
+    return stored
+
+
+def _listed(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, (list, tuple)) else [str(value)] if value else []
+
+
+def _opens(procedure: Any, move: str) -> Sequence[str]:  # noqa: ANN401 - a Procedure
+    found = procedure.workflow.moves.get(move)
+    return found.opens if found is not None else ()
+
+
+def people_known(tx: Tx, people: Sequence[str]) -> None:
+    """Refuse a form that names somebody who is not in the roster."""
+    for person in people:
+        if tx.person(person) is None and tx.guardian(person) is None:
+            raise NotFound(f"Nobody is known as {person[:60]!r}.", way_out="Give the id of a person or guardian of the roster.")
+
+
+def new_number() -> str:
+    """Return a fresh case number: random, so that nobody can count cases; without letters that look alike."""
+    token = new_token(9)
+    return f"{token[:3]}-{token[3:6]}-{token[6:]}"
+
+
+def new_token(length: int) -> str:
+    """Return random letters, some 4.9 bits each."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

@@ -1,0 +1,218 @@
+"""Changes of cases written to the database: one bulk statement for each kind of write, all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import count
+from operator import attrgetter
+from typing import Any
+
+from crisis_engine.core.case import Case, Clock
+from crisis_engine.core.errors import CrisisError, StaleVersion
+from crisis_engine.core.events import ClockArmed, ClockDropped, ClockMet, Event, Linked, Notice, PersonRecused
+from crisis_engine.store.case import CASE_COLUMNS, CLOCK_COLUMNS, Change, Stored, clock_values, state_fields, state_of, values_of
+from crisis_engine.store.instant import micros, micros_or_none
+from crisis_engine.store.record import GENESIS, HASH, row_of
+from crisis_engine.store.sqlite import AMONG, listed
+from crisis_engine.store.statement import Statements
+
+Values = list[tuple[Any, ...]]
+
+
+def _marks(columns: str) -> str:
+    return ", ".join("?" * len(columns.split(",")))
+
+
+def _sets(columns: str) -> str:
+    return ", ".join(f"{column.strip()} = ?" for column in columns.split(","))
+
+
+def _insert(table: str, columns: str, end: str = "") -> str:
+    return f"INSERT INTO {table} ({columns}) VALUES ({_marks(columns)}){end}"  # noqa: S608 (constants of this file)
+
+
+def _update(table: str, columns: str, where: str) -> str:
+    return f"UPDATE {table} SET {_sets(columns)} WHERE {where}"  # noqa: S608 (constants of this file)
+
+
+_EVENT_COLUMNS = 'case_id, seq, at, kind, "by", second, two, header, commitment, secret, prev, hash, deadline, rung, times'
+_NOTICE_COLUMNS = "key, case_id, people, what, why, due_at, urgent, at, not_before, status, tries, next_try_at, error"
+
+_OPEN = _insert("crisis_case", CASE_COLUMNS)
+# An index is written anew for every column that an UPDATE names, changed or not: so a rung names only what it moved.
+_SEEN = "id = ? AND version = ?"
+_TICK = _update("crisis_case", "version, last_at, next_at, head", _SEEN)
+_CHANGE = _update("crisis_case", CASE_COLUMNS.removeprefix("id, number, "), _SEEN)
+_NOTE = _update("crisis_case", "version, last_at, next_at, head, state", _SEEN)
+_RAISE = _update("crisis_case", "version, last_at, next_at, head, tier, answers_role, answers_unit, answers, state", _SEEN)
+_ARM = _insert("crisis_deadline", f"{CLOCK_COLUMNS}, status, ended_at, late")
+_STEP = _update("crisis_deadline", "next_at, rung, times, held_until", "id = ?")
+_MOVE = _update("crisis_deadline", CLOCK_COLUMNS.removeprefix("case_id, name, n, "), "id = ?")
+_END = _update("crisis_deadline", "status, ended_at, late", "id = ?")
+_LOG = _insert("crisis_event", _EVENT_COLUMNS)
+_OWE = _insert("crisis_notice", _NOTICE_COLUMNS)
+_LINK = _insert("crisis_link", "case_id, link, other", " ON CONFLICT DO NOTHING")
+_RECUSE = _insert("crisis_recusal", "case_id, person", " ON CONFLICT DO NOTHING")
+
+_NUMBERED = f"SELECT number, id FROM crisis_case WHERE number {AMONG.format('numbers')}"  # noqa: S608 (constants)
+_HEADS = f"SELECT id, head FROM crisis_case WHERE id {AMONG.format('ids')}"  # noqa: S608 (constants)
+
+_settled = attrgetter("workflow", "procedure", "unit", "subject", "parent", "stage", "risk", "peak", "danger", "lead", "final",
+                      "opened_at", "closed_at", "ended_by", "ended_second")
+_answering = attrgetter("tier", "answers_role", "answers_unit", "answers")
+_posted = attrgetter("kind", "role", "unit", "holder", "armed_at", "due_at", "cap_at", "provisional", "held_at", "paused_at",
+                     "paused_until", "pauses")
+
+
+_ENDS = (ClockMet, ClockDropped)  # `A | B` would be made anew for each event
+
+
+class _Batch:
+    """The rows that a number of changes come to, sorted by the statement that writes them."""
+
+    def __init__(self, first_id: int) -> None:
+        self._new_id = count(first_id)
+        self.ids: dict[str, int] = {}
+        self.opened: Values = []
+        self.ticked: Values = []
+        self.noted: Values = []
+        self.raised: Values = []
+        self.changed: Values = []
+        self.armed: Values = []
+        self.stepped: Values = []
+        self.moved: Values = []
+        self.ended: Values = []
+        self.logged: Values = []
+        self.linked: Values = []
+        self.recused: Values = []
+
+    def add(self, change: Change) -> None:
+        before, after = change.before, change.after
+        case_id = before.id if before else next(self._new_id)
+        self.ids[after.number] = case_id
+        if not change.events:
+            return
+        head = self._log(case_id, before, after, change.events)
+        self._clocks(case_id, before, after, change.events)
+        if before is None:
+            self.opened.append((case_id, *values_of(after, head, state_of(after), two=change.two, sole=change.sole)))
+        else:
+            self._case(before, change, head)
+
+    def _log(self, case_id: int, before: Stored | None, after: Case, events: Sequence[Event]) -> bytes:
+        """Chain the events to the log and return the hash of the last."""
+        head, seq = (before.head, before.case.version) if before else (GENESIS, 0)
+        for event in events:
+            seq += 1
+            if event.seq != seq or event.case != after.number:
+                raise CrisisError(f"Event {event.seq} of case {event.case} is not the next one, {seq} of case {after.number}.")
+            row = row_of(event, case_id, micros(event.at), head)
+            head = row[HASH]
+            self.logged.append(row)
+            if isinstance(event, Linked):
+                self.linked.append((case_id, event.link, event.other))
+            elif isinstance(event, PersonRecused):
+                self.recused.append((case_id, event.person))
+        if after.version != seq:
+            raise CrisisError(f"Case {after.number} says version {after.version}, its log ends at {seq}.")
+        return head
+
+    def _case(self, before: Stored, change: Change, head: bytes) -> None:
+        was, now = before.case, change.after
+        seen = (before.id, was.version)
+        ticked = (now.version, micros(now.last_at), micros_or_none(now.next_at), head)
+        if _settled(was) != _settled(now) or _due(was) != _due(now) or before.two != change.two or before.sole != change.sole:
+            self.changed.append((*values_of(now, head, state_of(now), two=change.two, sole=change.sole)[1:], *seen))
+        elif _answering(was) == _answering(now):
+            if state_fields(was) == state_fields(now):
+                self.ticked.append((*ticked, *seen))
+            else:
+                self.noted.append((*ticked, state_of(now), *seen))
+        else:
+            self.raised.append((*ticked, now.tier.value, now.answers_role, now.answers_unit, now.answers, state_of(now), *seen))
+
+    def _clocks(self, case_id: int, before: Stored | None, after: Case, events: Sequence[Event]) -> None:
+        """Compare the clocks of before and after; a clock armed and ended by the same change has its row too."""
+        old = {(was.name, was.n): (was, row_id) for was, row_id in zip(before.case.clocks, before.clock_ids, strict=True)} if before else {}
+        for clock in after.clocks:
+            found = old.pop((clock.name, clock.n), None)
+            if found is None:
+                self.armed.append((*clock_values(case_id, clock), "armed", None, None))
+                continue
+            was, row_id = found
+            if was is clock:
+                continue
+            if _posted(was) == _posted(clock):
+                self.stepped.append((micros(clock.next_at), clock.rung, clock.times, micros_or_none(clock.held_until), row_id))
+            else:
+                self.moved.append((*clock_values(case_id, clock)[3:], row_id))
+        ends = {(event.clock, event.n): event for event in events if isinstance(event, _ENDS)}
+        for key, (_, row_id) in old.items():
+            self.ended.append((*_end(ends.get(key), after), row_id))
+        for event in events if ends else ():
+            if isinstance(event, ClockArmed) and (event.clock, event.n) in ends:
+                self.armed.append((*clock_values(case_id, _clock_of(event)), *_end(ends[event.clock, event.n], after)))
+
+
+def _end(event: Event | None, after: Case) -> tuple[str, int, bool | None]:
+    """Return status, time and lateness of a clock that ended by an event."""
+    if isinstance(event, ClockMet):
+        return "met", micros(event.at), event.late
+    return "dropped", micros(event.at if event else after.last_at), None
+
+
+def _clock_of(event: ClockArmed) -> Clock:
+    return Clock(event.clock, event.n, event.sort, event.role, event.unit, event.holder, event.at, event.due_at, event.next_at,
+                 event.rung, 0, event.cap_at, event.provisional)
+
+
+def _due(case: Case) -> list[datetime]:
+    """Return what the case's own `due_at` comes from, without finding the least of it."""
+    return [clock.due_at for clock in case.clocks]
+
+
+class CaseWrites(Statements):
+    """Everything that writes cases."""
+
+    def append(self, changes: Sequence[Change]) -> None:
+        """Write the changes: rows of cases and clocks, log, links, recusals and outbox; all of them, or nothing.
+
+        Raises StaleVersion when a case is no longer as `before` says, and AlreadyOpen when a child would have a second open case
+        of a workflow that allows one.
+        """
+        batch = _Batch(1 + (self._value("SELECT max(id) FROM crisis_case") or 0))
+        for change in changes:
+            batch.add(change)
+        with self._whole():
+            self._bulk(_OPEN, batch.opened)
+            updates = ((_TICK, batch.ticked), (_NOTE, batch.noted), (_RAISE, batch.raised), (_CHANGE, batch.changed))
+            if sum(self._bulk(sql, rows) for sql, rows in updates) != sum(len(rows) for _, rows in updates):
+                raise StaleVersion(numbers=self._stale(changes, batch))
+            self._bulk(_ARM, batch.armed)
+            self._bulk(_STEP, batch.stepped)
+            self._bulk(_MOVE, batch.moved)
+            self._bulk(_END, batch.ended)
+            self._bulk(_LOG, batch.logged)
+            self._bulk(_LINK, batch.linked)
+            self._bulk(_RECUSE, batch.recused)
+            self._bulk(_OWE, self._owed(changes, batch.ids))
+
+    def _owed(self, changes: Sequence[Change], ids: dict[str, int]) -> Values:
+        """Return the rows of the outbox."""
+        notices: list[Notice] = [notice for change in changes for notice in change.notices]
+        strangers = {notice.case for notice in notices}.difference(ids)
+        if strangers:
+            ids = {**ids, **{row.number: row.id for row in self._rows(_NUMBERED, numbers=listed(strangers))}}
+        return [
+            (each.key, ids[each.case], ",".join(each.people), each.what, each.why, micros_or_none(each.due_at), each.urgent,
+             micros(each.at), micros_or_none(each.not_before), "waiting", 0, micros(each.not_before or each.at), "")
+            for each in notices
+        ]
+
+    def _stale(self, changes: Sequence[Change], batch: _Batch) -> tuple[str, ...]:
+        """Return the numbers of the cases that are neither as they were nor as this batch has just written them."""
+        seen = {change.before.id: change for change in changes if change.before and change.events}
+        heads = {row[0]: row[HASH] for row in batch.logged}  # the last record of each case wins
+        found = {row.id: row.head for row in self._rows(_HEADS, ids=listed(seen))}
+        return tuple(change.after.number for case_id, change in seen.items() if found.get(case_id) != heads[case_id])

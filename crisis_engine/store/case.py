@@ -1,0 +1,134 @@
+"""A case and its database row: how one becomes the other. No SQL is run here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+from crisis_engine.core.case import Case, Clock, Done, Proposal
+from crisis_engine.core.errors import CommandRejected
+from crisis_engine.core.events import Event, Notice
+from crisis_engine.core.model import RISKS, TIERS
+from crisis_engine.store.instant import instant, instant_or_none, micros, micros_or_none
+
+
+class AlreadyOpen(CommandRejected):
+    """The child has an open case of this kind already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A case with what only its row knows: id, hash of its last event, and which promises the database keeps for it."""
+
+    id: int
+    case: Case
+    head: bytes
+    two: bool   # two different people must sign its ending
+    sole: bool  # its subject has at most one open case of this workflow
+    clock_ids: tuple[int, ...] = field(default=(), compare=False, repr=False)  # row ids of the case's clocks, in their order
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one command did to one case: the case before (None for a new one) and after, its events, the notices owed."""
+
+    before: Stored | None
+    after: Case
+    events: tuple[Event, ...]
+    notices: tuple[Notice, ...]
+    two: bool
+    sole: bool
+
+
+_TIER: dict[str | None, Any] = {None: None} | {str(tier): tier for tier in TIERS}
+_RISK: dict[str | None, Any] = {None: None} | {str(risk): risk for risk in RISKS}
+
+CASE_COLUMNS = (
+    "id, number, workflow, procedure, unit, subject, parent, stage, tier, risk, peak, danger, lead, final, opened_at, closed_at, "
+    "last_at, version, answers_role, answers_unit, answers, next_at, due_at, ended_by, ended_second, two, sole, head, state"
+)
+CLOCK_COLUMNS = (
+    "case_id, name, n, sort, role, unit, holder, armed_at, due_at, next_at, rung, times, cap_at, provisional, held_until, "
+    "held_at, paused_at, paused_until, pauses"
+)
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+
+state_fields = attrgetter("opened_from", "signal_seq", "signal_at", "facts", "done", "armings", "recused", "proposals")
+"""The fields of a case that no query looks at; they share the column `state`."""
+
+
+def state_of(case: Case) -> str:
+    """Return the canonical JSON of the fields that have no column of their own; those that are empty are left out."""
+    signal_at = micros_or_none(case.signal_at)
+    state: dict[str, object] = {
+        "opened_from": case.opened_from,
+        "signal_seq": case.signal_seq,
+        "signal_at": signal_at,
+        "facts": dict(case.facts),
+        "done": {move: [done.by, micros(done.at), done.seq] for move, done in case.done.items()},
+        "armings": dict(case.armings),
+        "recused": sorted(case.recused),
+        "proposals": [[each.id, each.move, each.by, micros(each.at), each.risk] for each in case.proposals],
+    }
+    return _encode({name: value for name, value in state.items() if value or (name == "signal_at" and value is not None)})
+
+
+def values_of(case: Case, head: bytes, state: str, *, two: bool, sole: bool) -> tuple[Any, ...]:
+    """Return the values of a case's row in the order of CASE_COLUMNS, without the id."""
+    return (
+        case.number, case.workflow, case.procedure, case.unit, case.subject, case.parent, case.stage, case.tier.value,
+        case.risk.value, case.peak.value, case.danger, case.lead and case.lead.value, case.final, micros(case.opened_at),
+        micros_or_none(case.closed_at),
+        micros(case.last_at), case.version, case.answers_role, case.answers_unit, case.answers, micros_or_none(case.next_at),
+        micros_or_none(case.due_at), case.ended_by, case.ended_second, two, sole, head, state,
+    )
+
+
+def clock_values(case_id: int, clock: Clock) -> tuple[Any, ...]:
+    """Return the values of a clock's row in the order of CLOCK_COLUMNS."""
+    return (
+        case_id, clock.name, clock.n, clock.kind, clock.role, clock.unit, clock.holder, micros(clock.armed_at),
+        micros(clock.due_at), micros(clock.next_at), clock.rung, clock.times, micros_or_none(clock.cap_at), clock.provisional,
+        micros_or_none(clock.held_until), ",".join(clock.held_at), micros_or_none(clock.paused_at),
+        micros_or_none(clock.paused_until), clock.pauses,
+    )
+
+
+def clock_from(row: Sequence[Any]) -> Clock:
+    """Return the clock of a row that has CLOCK_COLUMNS."""
+    (_, name, n, sort, role, unit, holder, armed_at, due_at, next_at, rung, times, cap_at, provisional, held_until, held_at,
+     paused_at, paused_until, pauses) = row
+    return Clock(
+        name, n, sort, role, unit, holder, instant(armed_at), instant(due_at), instant(next_at), rung, times,
+        instant_or_none(cap_at), bool(provisional), instant_or_none(held_until),
+        tuple(_TIER[tier] for tier in held_at.split(",")) if held_at else (),
+        instant_or_none(paused_at), instant_or_none(paused_until), pauses,
+    )
+
+
+def stored_from(row: Sequence[Any], clocks: tuple[Clock, ...], clock_ids: tuple[int, ...]) -> Stored:
+    """Return the case of a row that has CASE_COLUMNS, with its running clocks."""
+    (case_id, number, workflow, procedure, unit, subject, parent, stage, tier, risk, peak, danger, lead, final, opened_at,
+     closed_at, last_at, version, answers_role, answers_unit, answers, _, _, ended_by, ended_second, two, sole, head, state) = row
+    fields = json.loads(state) if state != "{}" else {}
+    pick = fields.get
+    done = pick("done")
+    proposals = pick("proposals")
+    recused = pick("recused")
+    case = Case(
+        number, workflow, procedure, unit, subject, stage, _TIER[tier], _RISK[risk], _RISK[peak], instant(opened_at),
+        instant(last_at), version, answers_role, answers_unit, answers, parent, _TIER[lead], bool(danger), final,
+        instant_or_none(closed_at), ended_by,
+        ended_second, _TIER[pick("opened_from")], pick("signal_seq", 0), instant_or_none(pick("signal_at")),
+        pick("facts") or {},
+        {move: Done(by, instant(at), seq) for move, (by, at, seq) in done.items()} if done else {},
+        pick("armings") or {},
+        frozenset(recused) if recused else frozenset(),
+        clocks,
+        tuple(Proposal(seq, move, by, instant(at), _RISK[risk]) for seq, move, by, at, risk in proposals) if proposals else (),
+    )
+    return Stored(case_id, case, head, bool(two), bool(sole), clock_ids)

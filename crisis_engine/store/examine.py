@@ -1,0 +1,183 @@
+"""What a doctor asks the database: queries that find broken promises by case number, and logs read batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from crisis_engine.core.errors import StoreError
+from crisis_engine.core.events import Event, PersonRecused
+from crisis_engine.store import sqlite
+from crisis_engine.store.instant import instant, micros
+from crisis_engine.store.open import Tx
+from crisis_engine.store.record import decode
+
+_ARMED = "SELECT 1 FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed'"
+_LEAST = "SELECT min(d.{0}) FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed'"
+_HEARD = (
+    " AND NOT EXISTS (SELECT 1 FROM crisis_notice n WHERE n.case_id = c.id AND n.why = 'alarm')"
+    " AND NOT EXISTS (SELECT 1 FROM crisis_event e WHERE e.case_id = c.id AND e.kind = 'rung_fired' AND e.header LIKE '%\"alarm\"_true%')"
+)
+# Holding a post is a duty that had begun by now and had not ended when the last sweep looked, and no absence at that moment.
+_GONE = (
+    " AND (NOT EXISTS (SELECT 1 FROM crisis_duty p WHERE p.person = {0} AND p.role = {1} AND p.unit = {2}"
+    " AND (p.begins_at IS NULL OR p.begins_at <= :now) AND (p.ends_at IS NULL OR p.ends_at > :swept))"
+    " OR EXISTS (SELECT 1 FROM crisis_absence a WHERE a.person = {0} AND a.begins_at <= :swept"
+    " AND a.ends_at > :swept AND a.ends_at > :now))"
+)
+_RECUSED = "SELECT 1 FROM crisis_recusal r WHERE r.case_id = c.id AND r.person = {0}"
+
+# ruff: noqa: S608 - every piece of these statements is a constant of this file
+QUERIES: Mapping[str, str] = MappingProxyType({
+    "clocked": f"SELECT c.number FROM crisis_case c WHERE c.final IS NULL AND (c.next_at IS NULL OR NOT EXISTS ({_ARMED}))",
+    "next": "SELECT c.number FROM crisis_case c WHERE c.final IS NULL"
+            f" AND (c.next_at IS NOT ({_LEAST.format('next_at')}) OR c.due_at IS NOT ({_LEAST.format('due_at')}))",
+    "pauses": "SELECT DISTINCT c.number FROM crisis_deadline d JOIN crisis_case c ON c.id = d.case_id WHERE d.status = 'armed'"
+              " AND d.paused_at IS NOT NULL AND (d.paused_until IS NULL OR d.next_at > d.paused_until)",
+    "answered": "SELECT c.number FROM crisis_case c WHERE c.final IS NULL"
+                f" AND (c.answers IS NULL OR EXISTS ({_ARMED} AND d.holder IS NULL)){_HEARD}",
+    "rungs": "SELECT DISTINCT c.number FROM crisis_event e JOIN crisis_case c ON c.id = e.case_id WHERE e.kind = 'rung_fired'"
+             " GROUP BY e.case_id, e.deadline, e.rung, e.times HAVING count(*) > 1",
+    "notice_keys": "SELECT c.number FROM crisis_notice n JOIN crisis_case c ON c.id = n.case_id GROUP BY n.key HAVING count(*) > 1",
+    "notice_cases": "SELECT n.key FROM crisis_notice n LEFT JOIN crisis_case c ON c.id = n.case_id WHERE c.id IS NULL",
+    "recused_holders": "SELECT c.number FROM crisis_case c WHERE c.final IS NULL"
+                       f" AND (EXISTS ({_RECUSED.format('c.answers')})"
+                       f" OR EXISTS ({_ARMED} AND d.holder IN (SELECT r.person FROM crisis_recusal r WHERE r.case_id = c.id)))",
+    "gone_holders": "SELECT DISTINCT c.number FROM crisis_deadline d JOIN crisis_case c ON c.id = d.case_id"
+                    f" WHERE d.status = 'armed' AND d.holder IS NOT NULL{_GONE.format('d.holder', 'd.role', 'd.unit')}"
+                    " UNION SELECT c.number FROM crisis_case c WHERE c.final IS NULL AND c.answers IS NOT NULL"
+                    + _GONE.format("c.answers", "c.answers_role", "c.answers_unit"),
+    "endings": "SELECT c.number FROM crisis_case c WHERE c.final IS NOT NULL AND c.final <> 'merged' AND c.two"
+               " AND (c.ended_by IS NULL OR c.ended_second IS NULL OR c.ended_by = c.ended_second)",
+    "signers": "SELECT DISTINCT c.number FROM crisis_event e JOIN crisis_case c ON c.id = e.case_id"
+               " WHERE (e.two OR e.kind = 'danger_ended') AND (e.second IS NULL OR e.second = e.\"by\")",
+    "notice_words": "SELECT DISTINCT c.number FROM crisis_notice n JOIN crisis_case c ON c.id = n.case_id"
+                    " WHERE n.what GLOB '*[^a-z0-9_]*' OR n.why GLOB '*[^a-z0-9_]*' OR length(n.what) > 64 OR length(n.why) > 64"
+                    " OR n.key GLOB '*[^A-Za-z0-9-]*' OR n.people GLOB '*[ \t\n]*' OR n.people = ''",
+    "unfired": "SELECT number FROM crisis_case WHERE final IS NULL AND next_at < :patience ORDER BY next_at",
+    "undelivered": "SELECT DISTINCT c.number FROM crisis_notice n JOIN crisis_case c ON c.id = n.case_id"
+                   " WHERE n.status = 'waiting' AND n.next_try_at < :patience",
+    "dead_notices": "SELECT DISTINCT c.number FROM crisis_notice n JOIN crisis_case c ON c.id = n.case_id WHERE n.status = 'dead'",
+    "unpinned": "SELECT c.number FROM crisis_case c LEFT JOIN crisis_definition d ON d.hash = c.procedure WHERE d.hash IS NULL",
+    "backwards": "SELECT DISTINCT c.number FROM crisis_event e JOIN crisis_event p ON p.case_id = e.case_id AND p.seq = e.seq - 1"
+                 " JOIN crisis_case c ON c.id = e.case_id WHERE e.at < p.at",
+})  # fmt: skip
+"""Each finds what must not be: one row a case, its number first (`notice_cases` has no case and names the notice's key)."""
+
+GUARDIANS: Mapping[str, tuple[str, str]] = MappingProxyType({
+    "crisis_event_kept": ("trigger", ""), "crisis_event_never_renumbered": ("trigger", ""), "crisis_event_never_deleted": ("trigger", ""),
+    "crisis_event_rung": ("index", "UNIQUE"), "crisis_case_sole": ("index", "UNIQUE"),
+    "crisis_case": ("table", "crisis_case_clocked"), "crisis_event": ("table", "crisis_event_two"),
+    "crisis_notice": ("table", "crisis_notice_key"),
+})  # fmt: skip
+"""What the database itself must hold so that it refuses the never-cases, with a word that stands in its text."""
+
+
+class Leak(NamedTuple):
+    """A notice that named, or reached, somebody whom its case concerns, after the recusal."""
+
+    number: str
+    key: str
+
+
+def broken(tx: Tx, query: str, *, now: datetime, swept: datetime, patience: datetime) -> Iterator[str]:
+    """Yield the case numbers that one of QUERIES finds.
+
+    `swept` is when a sweep last looked; what should have happened before `patience` and did not is late.
+    """
+    binds = {"now": micros(now), "swept": micros(swept), "patience": micros(patience)}
+    sql = QUERIES[query]
+    for row in _stream(tx, sql, **{name: value for name, value in binds.items() if f":{name}" in sql}):
+        yield str(row[0])
+
+
+def settings(tx: Tx) -> dict[str, str]:
+    """Return `synchronous` and `journal_mode` as they are in force on this connection."""
+    return {name: str(next(_stream(tx, f"PRAGMA {name}"))[0]).lower() for name in ("synchronous", "journal_mode")}
+
+
+def damages(tx: Tx, *, quick: bool = False) -> Iterator[str]:
+    """Yield what SQLite's own check of the file finds, at most twenty sentences; nothing when it is whole."""
+    for (sentence,) in _stream(tx, f"PRAGMA {'quick' if quick else 'integrity'}_check(20)"):
+        if sentence != "ok":
+            yield str(sentence)
+
+
+def missing_guardians(tx: Tx) -> list[str]:
+    """Return the names of the constraints, indexes and triggers of GUARDIANS that the database does not have."""
+    there = {(kind, name): sql or "" for kind, name, sql in _stream(tx, "SELECT type, name, sql FROM sqlite_master")}
+    return [name for name, (kind, word) in GUARDIANS.items() if (kind, name) not in there or word not in there[kind, name]]
+
+
+def case_ids(tx: Tx, *, stride: int = 1, batch: int = 500) -> Iterator[list[int]]:
+    """Yield the row ids of the cases in batches; with a stride only every so-many-th."""
+    after = 0
+    while True:
+        sql = "SELECT id FROM crisis_case WHERE id > :after AND id % :stride = 0 ORDER BY id LIMIT :batch"
+        ids = [row[0] for row in _stream(tx, sql, after=after, stride=stride, batch=batch)]
+        if not ids:
+            return
+        yield ids
+        after = ids[-1]
+
+
+def numbers_of(tx: Tx, ids: Sequence[int]) -> dict[int, str]:
+    """Return the numbers of these cases by row id, also of those whose row cannot be read as a case."""
+    sql = f"SELECT id, number FROM crisis_case WHERE id {sqlite.AMONG.format('ids')}"
+    return {row[0]: str(row[1]) for row in _stream(tx, sql, ids=sqlite.listed(ids))}
+
+
+def logs(tx: Tx, ids: Sequence[int]) -> Iterator[tuple[int, list[Event] | None]]:
+    """Yield the row id and the events of each of these cases, secrets left closed; None where a record cannot be read."""
+    sql = f"SELECT case_id, header FROM crisis_event WHERE case_id {sqlite.AMONG.format('ids')} ORDER BY case_id, seq"
+    for case_id, rows in groupby(_stream(tx, sql, ids=sqlite.listed(ids)), key=itemgetter(0)):
+        try:
+            yield case_id, [decode(header, None) for _, header in rows]
+        except StoreError:
+            yield case_id, None
+
+
+def definitions(tx: Tx) -> Iterator[tuple[str, str]]:
+    """Yield hash and body of each procedure that is kept."""
+    for digest, body in _stream(tx, "SELECT hash, body FROM crisis_definition ORDER BY hash"):
+        yield str(digest), str(body)
+
+
+def leaks(tx: Tx) -> Iterator[Leak]:
+    """Yield the notices that named or reached a recused person after the recusal; those from before are no leak.
+
+    A notice's key ends with the version of its case, so that order is exact even within one instant.
+    """
+    named = (
+        "SELECT c.number, r.case_id, r.person, n.key, d.at FROM crisis_notice n JOIN crisis_recusal r ON r.case_id = n.case_id"
+        " JOIN crisis_case c ON c.id = n.case_id"
+        " LEFT JOIN crisis_delivery d ON d.notice_id = n.id AND d.person = r.person AND d.ok"
+        " WHERE instr(',' || n.people || ',', ',' || r.person || ',') > 0"
+    )
+    for number, case_id, person, key, reached_at in _stream(tx, named):
+        recused = _recusal(tx, case_id, person)
+        version = key.rpartition("-")[2]
+        after = recused is not None and version.isdigit() and int(version) > recused.seq
+        if after or (recused is not None and reached_at is not None and instant(reached_at) > recused.at):
+            yield Leak(number, key)
+
+
+def _recusal(tx: Tx, case_id: int, person: str) -> Event | None:
+    sql = "SELECT header FROM crisis_event WHERE case_id = :id AND kind = 'person_recused' ORDER BY seq"
+    events = (decode(header, None) for (header,) in _stream(tx, sql, id=case_id))
+    return next((event for event in events if isinstance(event, PersonRecused) and event.person == person), None)
+
+
+def _stream(tx: Tx, sql: str, **binds: object) -> Iterator[Any]:
+    """Yield rows as the database finds them, so that memory does not grow with the database."""
+    try:
+        yield from tx.connection.execute(text(sql), binds)
+    except DBAPIError as error:
+        raise sqlite.translate(error) from error

@@ -1,0 +1,128 @@
+"""The store: opens a database, begins and ends its transactions, and lets a host bring its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from threading import RLock
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from crisis_engine.core.errors import Busy, StoreError
+from crisis_engine.store import sqlite
+from crisis_engine.store.append import CaseWrites
+from crisis_engine.store.ledger import LedgerRows
+from crisis_engine.store.log import LogReads
+from crisis_engine.store.migrate import make_current, refuse_other
+from crisis_engine.store.outbox import OutboxRows
+from crisis_engine.store.read import CaseReads
+from crisis_engine.store.receipt import ReceiptRows
+from crisis_engine.store.roster import RosterRows
+
+
+class Tx(CaseReads, CaseWrites, LogReads, OutboxRows, ReceiptRows, RosterRows, LedgerRows):
+    """All that can be read and written inside one transaction; it holds as long as the transaction does."""
+
+
+class Store:
+    """A database that is open. Threads may share it; each transaction belongs to the thread that began it."""
+
+    def __init__(self, url: str, engine: Engine, wait: float, *, alone: bool) -> None:
+        self.url = url
+        self._engine = engine
+        self._wait = wait
+        self._alone = alone       # one connection for all, as in memory: readers wait for it too
+        self._lock = RLock()      # one writer at a time in this process: waiting here is fair, SQLite's busy handler is not
+        self._open: Connection | None = None   # the transaction under way, as far as the lock's holder has begun one
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = True, wait: float = 10.0) -> Store:
+        """Open the database at a URL such as `sqlite:///crisis.db`, or `sqlite://` for one in memory.
+
+        With `create` it is made, or brought to this version's schema; without, one that is missing or has another schema is
+        refused. A newer schema is always refused. `wait` is how many seconds a command waits for another writer. Raises
+        StoreError.
+        """
+        parsed = sqlite.parse(url)
+        path = sqlite.path_of(parsed)
+        if path is not None and not create and not path.exists():
+            raise StoreError("There is no database of that name.", way_out="Check --db or CRISIS_DB, or run `crisis init`.")
+        if path is not None and not path.parent.exists():
+            raise StoreError("The folder of the database does not exist.", way_out="Make the folder first, or choose another.")
+        engine = sqlite.engine_for(parsed, wait)
+        try:
+            with engine.connect() as connection:
+                make_current(connection) if create else refuse_other(connection)
+        except DBAPIError as error:
+            engine.dispose()
+            raise sqlite.translate(error) from error
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(url, engine, wait, alone=sqlite.in_memory(parsed))
+
+    @contextmanager
+    def reading(self) -> Iterator[Tx]:
+        """Give a transaction that sees the database as it is at its first read, until the end; it waits for no writer."""
+        with self._turn() if self._alone else nullcontext():
+            if self._alone and self._open is not None:
+                yield Tx(self._open)  # in memory there is one connection: inside a transaction a reader looks through it
+                return
+            with self._transaction("BEGIN") as connection:
+                sqlite.only_read(connection, only=True)  # a write here would wait for nobody and could be lost
+                try:
+                    yield Tx(connection)
+                finally:
+                    sqlite.only_read(connection, only=False)
+
+    @contextmanager
+    def writing(self) -> Iterator[Tx]:
+        """Give a transaction that holds the write lock from its begin: committed at the end, undone by any exception.
+
+        Raises Busy when another writer keeps the lock for longer than `wait`.
+        """
+        with self._turn():
+            if self._open is not None:
+                raise StoreError("A write was begun inside another transaction of the same thread.",
+                                 way_out="End the outer one first.")
+            with self._transaction("BEGIN IMMEDIATE") as connection:
+                self._open = connection
+                try:
+                    yield Tx(connection)
+                finally:
+                    self._open = None
+
+    def joining(self, connection: Connection) -> Tx:
+        """Give the same calls inside the host's own transaction, which the host alone begins, commits or rolls back."""
+        return Tx(connection)
+
+    def close(self) -> None:
+        """Close all connections; what was written is on the disk."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=self._wait):
+            raise Busy(way_out="Try again in a moment.")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
+        try:
+            connection = self._engine.connect().execution_options(**{sqlite.BEGIN: begin})
+        except DBAPIError as error:
+            raise sqlite.translate(error) from error
+        with connection:
+            try:
+                connection.begin()
+            except DBAPIError as error:
+                raise sqlite.translate(error) from error
+            yield connection  # an exception in the body leaves `with connection`, which rolls back
+            try:
+                connection.commit()
+            except DBAPIError as error:
+                raise sqlite.translate(error) from error

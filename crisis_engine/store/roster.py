@@ -1,0 +1,273 @@
+"""The roster in the database: units, people, duties, absences, children, guardians; read by what asks and imported whole."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from secrets import token_hex
+from typing import Any, NamedTuple, Protocol
+
+from crisis_engine.core.model import Absence, Duty, Guardian, Person, Subject, Unit
+from crisis_engine.store.instant import instant, instant_or_none, micros, micros_or_none
+from crisis_engine.store.sqlite import AMONG, listed
+from crisis_engine.store.statement import Statements
+
+_CHUNK = 50_000  # rows that are held in memory at once
+
+
+class RosterSet(Protocol):
+    """A whole roster, or a part of one, as a loader hands it over."""
+
+    @property
+    def units(self) -> Collection[Unit]:
+        """The places, parents before children or not."""
+
+    @property
+    def persons(self) -> Collection[Person]:
+        """Who can hold a duty."""
+
+    @property
+    def duties(self) -> Collection[Duty]:
+        """Who holds what, where, from when to when."""
+
+    @property
+    def absences(self) -> Collection[Absence]:
+        """Who is away when."""
+
+    @property
+    def subjects(self) -> Collection[Subject]:
+        """The children; one without an id is given a random one."""
+
+    @property
+    def guardians(self) -> Collection[Guardian]:
+        """The guardians, by their child's ref."""
+
+
+class EndedPresence(NamedTuple):
+    """A duty that ended, or an absence that began: the person's work has to go to somebody else."""
+
+    kind: str   # "duty" or "absence"
+    id: int
+    person: str
+
+
+_UNIT = (
+    "INSERT INTO crisis_unit (id, kind, name, parent, begins_at, ends_at, dismissal, policy) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = excluded.name, parent = excluded.parent,"
+    " begins_at = excluded.begins_at, ends_at = excluded.ends_at, dismissal = excluded.dismissal, policy = excluded.policy"
+)
+_PERSON = (
+    "INSERT INTO crisis_person (id, name, contact) VALUES (?, ?, ?)"
+    " ON CONFLICT (id) DO UPDATE SET name = excluded.name, contact = excluded.contact"
+)
+# A duty whose end moved has to be handed over anew; one that is imported again as it was has not.
+_DUTY = (
+    "INSERT INTO crisis_duty (role, unit, person, begins_at, ends_at, rank, hours, on_call) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (unit, role, person, coalesce(begins_at, 0)) DO UPDATE SET rank = excluded.rank, hours = excluded.hours,"
+    " on_call = excluded.on_call, ends_at = excluded.ends_at,"
+    " handed_at = CASE WHEN coalesce(crisis_duty.ends_at, 0) = coalesce(excluded.ends_at, 0) THEN crisis_duty.handed_at END"
+)
+_ABSENCE = (
+    "INSERT INTO crisis_absence (person, begins_at, ends_at) VALUES (?, ?, ?)"
+    " ON CONFLICT (person, begins_at) DO UPDATE SET ends_at = excluded.ends_at,"
+    " handed_at = CASE WHEN crisis_absence.ends_at = excluded.ends_at THEN crisis_absence.handed_at END"
+)
+# The random key stays: cases carry it.
+_SUBJECT = (
+    "INSERT INTO crisis_subject (id, ref, unit, name) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (ref) DO UPDATE SET unit = excluded.unit, name = excluded.name"
+)
+_GUARDIAN = (
+    "INSERT INTO crisis_guardian (id, subject, name, contact) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (id) DO UPDATE SET subject = excluded.subject, name = excluded.name, contact = excluded.contact"
+)
+_UNITS = "SELECT id, kind, name, parent, begins_at, ends_at, dismissal, policy FROM crisis_unit"
+_DUTIES = "SELECT role, unit, person, begins_at, ends_at, rank, hours, on_call FROM crisis_duty"
+_ABSENCES = "SELECT person, begins_at, ends_at FROM crisis_absence"
+_BY_RANK = " ORDER BY unit, role, rank, person, begins_at"
+_SUBJECTS = "SELECT id, ref, unit, name FROM crisis_subject"
+_GUARDIANS = "SELECT id, subject, name, contact FROM crisis_guardian"
+_UNDER = " WHERE {0} = :unit OR ({0} > :unit || '/' AND {0} < :unit || '0')"  # "0" is the character after "/"
+
+
+class RosterRows(Statements):
+    """Everything that reads and writes the roster."""
+
+    # ---- reading ----------------------------------------------------------------------------------------------
+
+    def units(self, ids: Collection[str]) -> dict[str, Unit]:
+        """Return the units of these ids that exist, by id."""
+        return {row.id: _unit(row) for row in self._rows(_UNITS + " WHERE id " + AMONG.format("ids"), ids=listed(ids))}
+
+    def duties_at(self, units: Collection[str]) -> dict[str, tuple[Duty, ...]]:
+        """Return all duties at these units by unit, those past and to come too; rank 1 stands before rank 2."""
+        found: defaultdict[str, list[Duty]] = defaultdict(list)
+        sql = _DUTIES + " WHERE unit " + AMONG.format("units") + " ORDER BY rank, person, begins_at"
+        for row in self._rows(sql, units=listed(units)):
+            found[row.unit].append(_duty(row))
+        return {unit: tuple(duties) for unit, duties in found.items()}
+
+    def duties_of(self, person: str) -> list[Duty]:
+        """Return all duties of a person, those past and to come too."""
+        return [_duty(row) for row in self._rows(_DUTIES + " WHERE person = :person" + _BY_RANK, person=person)]
+
+    def absences_of(self, persons: Collection[str]) -> dict[str, tuple[Absence, ...]]:
+        """Return all absences of these people by person, in order of time."""
+        found: defaultdict[str, list[Absence]] = defaultdict(list)
+        sql = _ABSENCES + " WHERE person " + AMONG.format("persons") + " ORDER BY begins_at"
+        for person, begins_at, ends_at in self._rows(sql, persons=listed(persons)):
+            found[person].append(Absence(person, instant(begins_at), instant(ends_at)))
+        return {person: tuple(absences) for person, absences in found.items()}
+
+    def person(self, person_id: str) -> Person | None:
+        """Return the person of that id."""
+        row = self._row("SELECT id, name, contact FROM crisis_person WHERE id = :id", id=person_id)
+        return row and Person(*row)
+
+    def subject(self, ref: str) -> Subject | None:
+        """Return the child of that ref, the school's own id."""
+        row = self._row(_SUBJECTS + " WHERE ref = :ref", ref=ref)
+        return row and Subject(*row)
+
+    def subject_by_id(self, subject_id: str) -> Subject | None:
+        """Return the child of that random key, which cases carry."""
+        row = self._row(_SUBJECTS + " WHERE id = :id", id=subject_id)
+        return row and Subject(*row)
+
+    def guardian(self, guardian_id: str) -> Guardian | None:
+        """Return the guardian of that id."""
+        row = self._row(_GUARDIANS + " WHERE id = :id", id=guardian_id)
+        return row and Guardian(*row)
+
+    def guardians_of(self, ref: str) -> list[Guardian]:
+        """Return the guardians of the child of that ref."""
+        return [Guardian(*row) for row in self._rows(_GUARDIANS + " WHERE subject = :ref ORDER BY id", ref=ref)]
+
+    def units_under(self, unit: str | None = None) -> list[Unit]:
+        """Return a unit and all under it, or all units, in the order of their paths."""
+        return [_unit(row) for row in self._rows(_UNITS + _within("id", unit) + " ORDER BY id", **_named(unit))]
+
+    def duties_under(self, unit: str | None = None) -> list[Duty]:
+        """Return the duties at a unit and all under it, or all duties."""
+        return [_duty(row) for row in self._rows(_DUTIES + _within("unit", unit) + _BY_RANK, **_named(unit))]
+
+    def subjects_under(self, unit: str | None = None) -> Iterator[Subject]:
+        """Yield the children of a unit and all under it, or all children."""
+        return (Subject(*row) for row in self._stream(_SUBJECTS + _within("unit", unit) + " ORDER BY unit, ref", **_named(unit)))
+
+    def absences(self) -> list[Absence]:
+        """Return all absences, those past too."""
+        rows = self._rows(_ABSENCES + " ORDER BY begins_at, person")
+        return [Absence(person, instant(begins_at), instant(ends_at)) for person, begins_at, ends_at in rows]
+
+    def roster_version(self) -> int:
+        """Return a number that each write to the roster makes greater."""
+        return int(self._value("SELECT value FROM crisis_meta WHERE name = 'roster_version'") or 0)
+
+    # ---- writing ----------------------------------------------------------------------------------------------
+
+    def import_roster(self, roster: RosterSet) -> dict[str, int]:
+        """Write what a loader read: new rows are added, known ones brought up to date, nothing is deleted; return rows by kind.
+
+        A unit, person and guardian is known by its id, a child by its ref (and keeps its random key), a duty by role, unit,
+        person and begin, an absence by person and begin.
+        """
+        with self._whole():
+            counts = {
+                "units": self._import(_UNIT, ((
+                    unit.id, unit.kind, unit.name, unit.parent, micros_or_none(unit.begins_at), micros_or_none(unit.ends_at),
+                    unit.dismissal, unit.policy,
+                ) for unit in roster.units)),
+                "persons": self._import(_PERSON, ((person.id, person.name, person.contact) for person in roster.persons)),
+                "duties": self._import(_DUTY, ((
+                    duty.role, duty.unit, duty.person, micros_or_none(duty.begins_at), micros_or_none(duty.ends_at), duty.rank,
+                    duty.hours, duty.on_call,
+                ) for duty in roster.duties)),
+                "absences": self._import(_ABSENCE, (
+                    (absence.person, micros(absence.begins_at), micros(absence.ends_at)) for absence in roster.absences
+                )),
+                "subjects": self._import(_SUBJECT, (
+                    (subject.id or token_hex(8), subject.ref, subject.unit, subject.name) for subject in roster.subjects
+                )),
+                "guardians": self._import(_GUARDIAN, (
+                    (guardian.id, guardian.subject, guardian.name, guardian.contact) for guardian in roster.guardians
+                )),
+            }
+            self._touch("roster_version")
+        return counts
+
+    def end_duty(self, role: str, unit: str, person: str, at: datetime) -> int:
+        """End the duties of a person in a role at a unit at that instant; return how many were still to run beyond it."""
+        ended = self._run(
+            "UPDATE crisis_duty SET ends_at = :at, handed_at = NULL WHERE role = :role AND unit = :unit AND person = :person"
+            " AND (ends_at IS NULL OR ends_at > :at)",
+            role=role, unit=unit, person=person, at=micros(at),
+        )
+        self._touch("roster_version")
+        return ended
+
+    def add_absence(self, absence: Absence) -> None:
+        """Add an absence, or move the end of the one that begins then."""
+        self._bulk(_ABSENCE, [(absence.person, micros(absence.begins_at), micros(absence.ends_at))])
+        self._touch("roster_version")
+
+    # ---- presences that ended ---------------------------------------------------------------------------------
+
+    def ended_presences(self, now: datetime, limit: int) -> list[EndedPresence]:
+        """Return at most so many duties that ended and absences that began by now and were not handed over, the oldest first."""
+        rows = self._rows(
+            "SELECT 'duty' AS kind, id, person, ends_at AS at FROM crisis_duty"
+            " WHERE handed_at IS NULL AND ends_at IS NOT NULL AND ends_at <= :now UNION ALL"
+            " SELECT 'absence', id, person, begins_at FROM crisis_absence WHERE handed_at IS NULL AND begins_at <= :now"
+            " ORDER BY at, kind, id LIMIT :limit",
+            now=micros(now), limit=limit,
+        )
+        return [EndedPresence(kind, row_id, person) for kind, row_id, person, _ in rows]
+
+    def mark_handed(self, presences: Iterable[EndedPresence], at: datetime) -> None:
+        """Afterwards these ended presences are handed over and `ended_presences` no longer names them."""
+        ended = list(presences)
+        for kind, sql in (
+            ("duty", "UPDATE crisis_duty SET handed_at = ? WHERE id = ?"),
+            ("absence", "UPDATE crisis_absence SET handed_at = ? WHERE id = ?"),
+        ):
+            self._bulk(sql, [(micros(at), each.id) for each in ended if each.kind == kind])
+
+    def next_presence_end(self) -> datetime | None:
+        """Return when the next duty ends or absence begins that is not yet handed over."""
+        return instant_or_none(self._value(
+            "SELECT min(at) FROM (SELECT min(ends_at) AS at FROM crisis_duty WHERE handed_at IS NULL AND ends_at IS NOT NULL"
+            " UNION ALL SELECT min(begins_at) FROM crisis_absence WHERE handed_at IS NULL) AS ends",
+        ))
+
+    def _import(self, sql: str, rows: Iterator[tuple[Any, ...]]) -> int:
+        written = 0
+        while chunk := list(islice(rows, _CHUNK)):
+            self._bulk(sql, chunk)
+            written += len(chunk)
+        return written
+
+    def _touch(self, version: str) -> None:
+        """Make a version in the notes about the database greater by one."""
+        self._run("INSERT INTO crisis_meta (name, value) VALUES (:name, '1') ON CONFLICT (name)"
+                  " DO UPDATE SET value = CAST(CAST(crisis_meta.value AS INTEGER) + 1 AS VARCHAR)", name=version)
+
+
+def _within(column: str, unit: str | None) -> str:
+    return "" if unit is None else _UNDER.format(column)
+
+
+def _named(unit: str | None) -> dict[str, str]:
+    return {} if unit is None else {"unit": unit}
+
+
+def _unit(row: Sequence[Any]) -> Unit:
+    unit_id, kind, name, parent, begins_at, ends_at, dismissal, policy = row
+    return Unit(unit_id, kind, name, parent, instant_or_none(begins_at), instant_or_none(ends_at), dismissal, policy)
+
+
+def _duty(row: Sequence[Any]) -> Duty:
+    role, unit, person, begins_at, ends_at, rank, hours, on_call = row
+    return Duty(role, unit, person, instant_or_none(begins_at), instant_or_none(ends_at), rank, hours, bool(on_call))

@@ -1,0 +1,150 @@
+"""SQLite alone: how connections are made and begin, what its errors mean, and the few words that only its SQL knows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+
+from crisis_engine.core.errors import Busy, CrisisError, ProofFailed, StaleVersion, StoreError
+from crisis_engine.store.case import AlreadyOpen
+
+BEGIN = "crisis_begin"
+"""The execution option that says how a connection's transactions begin."""
+
+AMONG = "IN (SELECT value FROM json_each(:{}))"  # one bound text for any number of values; PostgreSQL says = ANY(:…)
+
+_PRAGMAS = (
+    "PRAGMA busy_timeout = {wait}",
+    "PRAGMA synchronous = FULL",            # NORMAL lost acknowledged commits in a third of the simulated power losses
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA recursive_triggers = ON",       # so that INSERT OR REPLACE meets the trigger that forbids deleting events
+    "PRAGMA cache_size = -262144",          # 256 MiB at most, and only as far as pages are touched
+    "PRAGMA wal_autocheckpoint = 16000",    # with a cache of that size a sweep writes half as many pages
+)
+
+_SENTENCES: dict[str, tuple[type[StoreError], str, str]] = {
+    "BUSY": (Busy, "Another writer holds the database.", "Try again in a moment."),
+    "LOCKED": (Busy, "Another writer holds the database.", "Try again in a moment."),
+    "READONLY": (StoreError, "The database may only be read.", "Make the file and its folder writable for this user."),
+    "FULL": (StoreError, "The disk is full; nothing was changed.", "Make room and try again."),
+    "CORRUPT": (StoreError, "The database file is damaged.", "Stop all writers and restore the last backup."),
+    "NOTADB": (StoreError, "The file is no database.", "Check the name after --db or in CRISIS_DB."),
+    "CANTOPEN": (StoreError, "The database file cannot be opened.", "Check that its folder exists and may be read."),
+    "IOERR": (StoreError, "The disk could not be read or written; nothing was changed.", "Check the disk and try again."),
+    "PERM": (StoreError, "The database file may not be opened.", "Check the rights of the file and its folder."),
+}
+
+# What SQLite calls a constraint, and what its breach means to the caller.
+_BREACHES: dict[str, tuple[type[CrisisError], str]] = {
+    "crisis_case.workflow, crisis_case.subject": (AlreadyOpen, ""),
+    "crisis_case.number": (StaleVersion, "A case of this number exists already."),
+    "crisis_event.case_id, crisis_event.seq": (StaleVersion, ""),
+    "crisis_event.deadline, crisis_event.rung, crisis_event.times": (StaleVersion, "This rung has fired already."),
+    "crisis_case_clocked": (ProofFailed, "The database refused an open case without a running clock."),
+    "crisis_case_two": (ProofFailed, "The database refused an ending that two people must sign and two did not."),
+    "crisis_event_two": (ProofFailed, "The database refused an event that two people must sign and two did not."),
+    "append-only": (ProofFailed, "The database refused a change of the log: it is append-only."),
+}
+
+
+def parse(url: str) -> URL:
+    """Return the parsed URL of a SQLite database; StoreError for another kind of URL."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError("This is no database URL.", way_out='Write it such as "sqlite:///crisis.db".') from None
+    if parsed.get_backend_name() != "sqlite" or parsed.get_driver_name() not in {"", "pysqlite"}:
+        raise StoreError(f"{parsed.drivername} databases are not known yet.", way_out='Write such as "sqlite:///crisis.db".')
+    return parsed
+
+
+def path_of(url: URL) -> Path | None:
+    """Return the file of the database; None for one in memory or one named by a `file:` URI."""
+    name = url.database
+    return None if not name or name == ":memory:" or name.startswith("file:") else Path(name)
+
+
+def in_memory(url: URL) -> bool:
+    """Whether the database lives in memory and ends with its only connection."""
+    return not url.database or url.database == ":memory:"
+
+
+def engine_for(url: URL, wait: float) -> Engine:
+    """Return an engine whose transactions begin as the execution option BEGIN says and wait so many seconds for a lock."""
+    options: dict[str, Any] = {"poolclass": StaticPool} if in_memory(url) else {"pool_use_lifo": True}
+    engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False}, **options)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: object, _entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3's own BEGIN comes late and is never IMMEDIATE
+        for pragma in _PRAGMAS:
+            connection.execute(pragma.format(wait=int(wait * 1000)))  # type: ignore[attr-defined]
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
+
+    return engine
+
+
+def keep_journal(connection: Connection) -> None:
+    """Afterwards the file has a write-ahead log: readers and the writer do not wait for each other. Not inside a transaction."""
+    raw = connection.connection.dbapi_connection
+    try:
+        if raw is not None:
+            raw.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.Error as error:
+        raise translate(error) from error
+
+
+def only_read(connection: Connection, *, only: bool) -> None:
+    """Afterwards every write on this connection is refused, or allowed again."""
+    raw = connection.connection.dbapi_connection
+    if raw is not None:
+        raw.execute(f"PRAGMA query_only = {int(only)}")
+
+
+def has_table(connection: Connection, name: str) -> bool:
+    """Whether the database has a table of that name."""
+    found = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?", (name,))
+    return bool(found.scalar())
+
+
+def holds_transaction(connection: Connection) -> bool:
+    """Whether what is written on this connection now waits for a COMMIT; begins what a host's sqlite3 has put off so far.
+
+    The sqlite3 module sends the BEGIN of a transaction only before its first write, and a SAVEPOINT before that would commit.
+    """
+    raw = connection.connection.dbapi_connection
+    if raw is not None and not raw.in_transaction:
+        connection.exec_driver_sql("UPDATE crisis_meta SET value = value WHERE 1 = 0")
+    return bool(raw is not None and raw.in_transaction)
+
+
+def listed(values: Iterable[object]) -> str:
+    """Return the bound text that stands for many values in AMONG."""
+    return json.dumps(list(values))
+
+
+def translate(error: DBAPIError | sqlite3.Error) -> CrisisError:
+    """Return our own error for a database's: what happened in a plain sentence, and what to do. It tells no value."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    name = str(getattr(origin, "sqlite_errorname", "")).removeprefix("SQLITE_")
+    if name.startswith("CONSTRAINT"):
+        text = str(origin)
+        for constraint, (cls, sentence) in _BREACHES.items():
+            if text.endswith(constraint):
+                return cls(sentence)
+        return CrisisError(f"The database refused a change: {text}.")
+    for word, (kind, sentence, way_out) in _SENTENCES.items():
+        if name.partition("_")[0] == word:
+            return kind(sentence, way_out=way_out)
+    return StoreError(f"The database cannot be read or written: {origin}.", way_out="Run `crisis doctor`.")

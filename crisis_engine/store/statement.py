@@ -1,0 +1,86 @@
+"""The one way in which every part of the store runs SQL: named binds, our own errors, nothing that begins or commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, text
+from sqlalchemy.exc import DBAPIError
+
+from crisis_engine.core.errors import StoreError
+from crisis_engine.store import sqlite
+
+
+class Statements:
+    """SQL on one connection that is inside a transaction; who made the connection begins and ends it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def _rows(self, sql: str, **binds: object) -> Sequence[Any]:
+        try:
+            return self.connection.execute(_text(sql), binds).fetchall()
+        except DBAPIError as error:
+            raise sqlite.translate(error) from error
+
+    def _row(self, sql: str, **binds: object) -> Any:  # noqa: ANN401 (a row of the named columns, or None)
+        rows = self._rows(sql, **binds)
+        return rows[0] if rows else None
+
+    def _value(self, sql: str, **binds: object) -> Any:  # noqa: ANN401 (the column says what it is)
+        rows = self._rows(sql, **binds)
+        return rows[0][0] if rows else None
+
+    def _stream(self, sql: str, **binds: object) -> Iterator[Any]:
+        """Yield rows as the database finds them: who stops early never pays for the rest."""
+        try:
+            yield from self.connection.execute(_text(sql), binds)
+        except DBAPIError as error:
+            raise sqlite.translate(error) from error
+
+    def _run(self, sql: str, **binds: object) -> int:
+        """Run one write and return how many rows it touched."""
+        try:
+            return self.connection.execute(_text(sql), binds).rowcount
+        except DBAPIError as error:
+            raise sqlite.translate(error) from error
+
+    def _bulk(self, sql: str, rows: list[tuple[Any, ...]]) -> int:
+        """Run one write for many rows of values, past everything that costs time by the row; return how many rows it touched."""
+        if not rows:
+            return 0
+        try:
+            return self.connection.exec_driver_sql(sql, rows).rowcount
+        except DBAPIError as error:
+            raise sqlite.translate(error) from error
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """All writes inside are done, or none of them: also for a host that catches our error and goes on."""
+        try:
+            if not (self.connection.in_transaction() and sqlite.holds_transaction(self.connection)):
+                raise StoreError("The connection commits every statement by itself, so a case could be half written.",
+                                 way_out="Begin a transaction on it first.")
+            self.connection.exec_driver_sql("SAVEPOINT crisis_whole")
+        except DBAPIError as error:
+            raise sqlite.translate(error) from error
+        try:
+            yield
+        except BaseException:
+            with suppress(DBAPIError):  # a full disk has ended the whole transaction already
+                self.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT crisis_whole")
+                self.connection.exec_driver_sql("RELEASE SAVEPOINT crisis_whole")
+            raise
+        try:
+            self.connection.exec_driver_sql("RELEASE SAVEPOINT crisis_whole")
+        except DBAPIError as error:
+            raise sqlite.translate(error) from error
+
+
+@cache
+def _text(sql: str) -> TextClause:
+    """Return the parsed statement; all of them are written in this package, so the cache has an end."""
+    return text(sql)

@@ -1,0 +1,204 @@
+"""`make bench`: what the engine does in a second, with the raw limit of SQLite measured in the same run.
+
+The city of the sweep is real in everything that a sweep touches: a million open cases with one armed clock each, in the units of
+the generated city with its whole roster; a hundred thousand of them are due at one instant, in random order of their rows. A full
+escalation writes the case, the fired clock, the oversight clock that a raise starts, two hash-chained events and a notice, durably.
+
+    python -m tests.bench [--cases 1000000] [--due 100000] [--keep FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import crisis_engine as ce
+from crisis_engine.core import events as ev
+from crisis_engine.core.evolve import fold
+from crisis_engine.core.model import Risk, Tier
+from crisis_engine.core.resolve import Found
+from crisis_engine.engine.gather import Sources
+from crisis_engine.example.city import generate_city
+from crisis_engine.store import Change
+from crisis_engine.testing import SettableClock
+
+NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+BATCH = 5_000
+
+
+def progress(text: str) -> None:
+    """Say what is going on when a person watches."""
+    if sys.stderr.isatty():
+        print(f"\r{text:<78}", end="", file=sys.stderr, flush=True)
+
+
+def build(path: Path, cases: int, due: int) -> None:
+    """Fill a database with the city and its cases; every case has one armed `assessment` clock."""
+    city = generate_city(seed=1)
+    clock = SettableClock(NOW - timedelta(days=1))
+    with ce.open_engine(f"sqlite:///{path}", clock=clock) as engine:
+        engine.import_roster(city)
+        classes = [unit.id for unit in city.units if unit.kind == "class"]
+        schools = {unit.id for unit in city.units if unit.kind == "school"}
+        teachers = {duty.unit: duty.person for duty in city.duties if duty.role == "class_teacher"}
+        counselors = {duty.unit: duty.person for duty in city.duties if duty.role == "counselor" and duty.rank == 1}
+        store, sources = engine.store, Sources()
+        with store.writing() as tx:
+            procedure = sources.procedure_for(tx, "school_crisis_v1", "xinyang")
+        chosen = random.Random(7)
+        late = set(chosen.sample(range(cases), due))
+        for start in range(0, cases, BATCH):
+            changes = []
+            for place in range(start, min(start + BATCH, cases)):
+                unit = classes[place * 7919 % len(classes)]
+                school = next(path for path in (unit.rsplit("/", 1)[0], unit.rsplit("/", 2)[0]) if path in schools)
+                due_at = NOW if place in late else NOW + timedelta(days=2, seconds=place % 80_000)
+                changes.append(_case(f"B{place:08}", unit, Found("counselor", school, Tier.SCHOOL, counselors.get(school)), teachers[unit],
+                                     due_at, procedure.hash))
+            with store.writing() as tx:
+                tx.append(changes)
+            progress(f"building the city: {start:,} of {cases:,} cases")
+    with sqlite3.connect(path) as connection:
+        connection.execute("ANALYZE")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    progress("")
+
+
+def _case(number: str, unit: str, doer: Found, teacher: str, due_at: datetime, procedure: str) -> Change:
+    at = due_at - timedelta(hours=24)
+    events: list[ev.Event] = [
+        ev.Opened(case=number, seq=1, at=at, by="reporter", workflow="school_crisis_v1", procedure=procedure, unit=unit, subject=None,
+                  parent=None, stage="acknowledged", tier=Tier.CLASS, risk=Risk.YELLOW, move="report"),
+        ev.AnswererChanged(case=number, seq=2, at=at, by="engine", role="class_teacher", unit=unit, holder=teacher),
+        ev.ClockArmed(case=number, seq=3, at=at, by="engine", clock="assessment", n=1, sort="safety", role=doer.role, unit=doer.unit,
+                      holder=doer.person, due_at=due_at, next_at=due_at, rung=2),
+    ]
+    return Change(before=None, after=fold(events), events=tuple(events), notices=(), two=True, sole=True)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds that one call took."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def median_of(work: Callable[[], object], runs: int) -> float:
+    """Return the median seconds of several calls, after one that does not count."""
+    work()
+    return statistics.median(timed(work) for _run in range(runs))
+
+
+def raw_limit(folder: Path, rows: int = 100_000) -> float:
+    """Return rows a second that plain sqlite3 inserts durably in batches: the ceiling under every figure here."""
+    connection = sqlite3.connect(folder / "raw.db", isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("CREATE TABLE event (id INTEGER PRIMARY KEY, case_id INTEGER, seq INTEGER, header TEXT, hash BLOB)")
+    header, digest = "x" * 400, b"h" * 32
+
+    def insert() -> None:
+        for start in range(0, rows, 500):
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT INTO event (case_id, seq, header, hash) VALUES (?, 1, ?, ?)",
+                                   [(case, header, digest) for case in range(start, start + 500)])
+            connection.execute("COMMIT")
+
+    seconds = timed(insert)
+    connection.close()
+    return rows / seconds
+
+
+def bench_sweep(path: Path, due: int, raw: float) -> Iterator[str]:
+    """Drain all that is due at one instant, then ask again when nothing is."""
+    with ce.open_engine(f"sqlite:///{path}", clock=SettableClock(NOW + timedelta(seconds=1))) as engine:
+        report: list[ce.SweepReport] = []
+        seconds = timed(lambda: report.append(engine.sweep()))
+        if (report[0].cases, report[0].raised, report[0].failed) != (due, due, 0):
+            raise SystemExit(f"the sweep did not do its work: {report[0]}")
+        rate = due / seconds
+        yield f"sweep sqlite {due} due: {rate:,.0f} /s, raw limit {raw:,.0f} /s, ratio {rate / raw:.2f}"
+        idle = median_of(engine.sweep, 200)
+        yield f"idle sweep sqlite: {idle * 1000:.3f} ms"
+
+
+def bench_act(path: Path, raw: float) -> Iterator[str]:
+    """Report, then act: each command durable and alone in its transaction."""
+    clock = SettableClock(datetime(2026, 3, 2, 1, 0, tzinfo=UTC))
+    with ce.open_engine(f"sqlite:///{path}", clock=clock) as engine:
+        engine.import_roster(generate_city(seed=1, schools=20, pupils=1_000))
+        roster = engine.roster(subjects=False)
+        teachers = [duty for duty in roster["duties"] if duty["role"] == "class_teacher"]
+
+        def report_all() -> None:
+            for place in range(500):
+                teacher = teachers[place % len(teachers)]
+                engine.report(unit=teacher["unit"], by=teacher["person"], facts="withdrawn for days", cues=["withdrawn"])
+
+        seconds = timed(report_all)
+        yield f"engine.report sqlite: {500 / seconds:,.0f} /s"
+        waiting = [(item.number, teacher["person"]) for teacher in teachers for item in engine.queue(by=teacher["person"])]
+        spent: list[float] = []
+        for move, fields in (("note", {"text": "seen at noon"}), ("acknowledge", {}), ("note", {"text": "seen after class"})):
+            for number, by in waiting:
+                begin = time.perf_counter()
+                engine.act(number, move, by=by, fields=fields)
+                spent.append(time.perf_counter() - begin)
+        spent.sort()
+        rate = len(spent) / sum(spent)
+        yield (f"engine.act sqlite: {rate:,.0f} /s, p50 {spent[len(spent) // 2] * 1000:.2f} ms, "
+               f"p99 {spent[int(len(spent) * 0.99)] * 1000:.2f} ms, raw limit {raw:,.0f} rows/s")
+
+
+def bench_console(path: Path) -> Iterator[str]:
+    """Whole processes, as a person at a terminal waits for them."""
+    command = [sys.executable, "-m", "crisis_engine"]
+    queue = [*command, "queue", "--db", f"sqlite:///{path}", "--as", "p-3", "--json"]
+
+    def run(arguments: list[str]) -> Callable[[], object]:
+        return lambda: subprocess.run(arguments, check=True, capture_output=True)
+
+    yield f"crisis --help: {median_of(run([*command, '--help']), 11) * 1000:.0f} ms"
+    officer = _officer(path)
+    queue[queue.index("p-3")] = officer
+    yield f"crisis queue, one of {_count(path):,} cases' officers: {median_of(run(queue), 11) * 1000:.0f} ms"
+
+
+def _officer(path: Path) -> str:
+    with sqlite3.connect(path) as connection:
+        return str(connection.execute("SELECT person FROM crisis_duty WHERE role = 'leading_group' ORDER BY id LIMIT 1").fetchone()[0])
+
+
+def _count(path: Path) -> int:
+    with sqlite3.connect(path) as connection:
+        return int(connection.execute("SELECT count(*) FROM crisis_case").fetchone()[0])
+
+
+def main() -> None:
+    """Run all benchmarks and print one line a figure."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--cases", type=int, default=1_000_000)
+    arguments.add_argument("--due", type=int, default=100_000)
+    arguments.add_argument("--keep", type=Path, help="keep the database in this folder and use the one that is there")
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        city = (given.keep or folder) / "city.db"
+        if not city.exists():
+            build(city, given.cases, given.due)
+        raw = statistics.median(raw_limit(Path(tempfile.mkdtemp(dir=folder))) for _run in range(3))
+        for line in (*bench_act(folder / "act.db", raw), *bench_console(city), *bench_sweep(city, given.due, raw)):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,310 @@
+"""Looks at a database from outside and asserts every promise of DESIGN.md section 2; tests/machine.py calls it after every step."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from crisis_engine import Engine
+from crisis_engine.core import events as ev
+from crisis_engine.core.case import Case, Clock
+from crisis_engine.core.deadline import Steps
+from crisis_engine.core.errors import NotAllowed, NotFound
+from crisis_engine.core.evolve import evolve, fold
+from crisis_engine.core.model import Duty, Risk, Tier
+from crisis_engine.core.policy import Access
+from crisis_engine.core.procedure import Procedure
+from crisis_engine.core.resolve import level_of, paths
+from crisis_engine.definitions import load_access
+from crisis_engine.notify import Message
+from crisis_engine.store.record import GENESIS, RawRecord, decode, flaws
+
+FACT = "示例事实XJQ"
+"""Stands in every text that a command carries; whoever finds it outside a sealed payload found a leak."""
+
+_PEERS = {"peer", "student", "guardian", "screening", "subject_teacher", "hotline"}   # they write and never read
+_WORD = re.compile(r"[a-z][a-z0-9_]*")
+_RECORDS = (
+    'SELECT c.number, e.seq, e.at, e.kind, e."by", e.second, e.two, e.header, e.commitment, e.secret, e.prev, e.hash, e.deadline, e.rung,'
+    " e.times FROM crisis_event e JOIN crisis_case c ON c.id = e.case_id WHERE e.case_id = ? AND e.seq > ? ORDER BY e.seq"
+)
+_NEVER = {
+    "a rung fired twice": "SELECT case_id, deadline, rung, times FROM crisis_event WHERE kind = 'rung_fired' GROUP BY 1, 2, 3, 4 HAVING count(*) > 1",
+    "two notices under one key": "SELECT key FROM crisis_notice GROUP BY key HAVING count(*) > 1",
+    "an open case without an armed clock of its own": "SELECT number FROM crisis_case c WHERE final IS NULL"
+    " AND NOT EXISTS (SELECT 1 FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed' AND d.next_at IS NOT NULL)",
+    "an ended case with an armed clock": "SELECT number FROM crisis_case c JOIN crisis_deadline d ON d.case_id = c.id"
+    " WHERE final IS NOT NULL AND d.status = 'armed'",
+    "a case that wakes later than its clocks": "SELECT number FROM crisis_case c WHERE final IS NULL AND next_at IS NOT"
+    " (SELECT min(next_at) FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed')",
+    "two open cases of one child": "SELECT workflow, subject FROM crisis_case WHERE final IS NULL AND sole AND subject IS NOT NULL"
+    " GROUP BY 1, 2 HAVING count(*) > 1",
+}
+_PROCEDURES: dict[str, Procedure] = {}
+
+
+class Watch:
+    """Follows the log of every case, event by event, and compares it with the rows; nothing is asked of the code under test but to read.
+
+    Only what changed since the last look is looked at, so every look is complete and cheap; `close` looks at everything anew.
+    """
+
+    def __init__(self, path: Path, engine: Engine, people: Iterable[str]) -> None:
+        self.engine, self.people = engine, frozenset(people)
+        self.db = sqlite3.connect(path, isolation_level=None)
+        self.access: Access = load_access()
+        self.cases: dict[int, Case] = {}
+        self._heads: dict[int, bytes] = {}
+        self._fired: set[tuple[str, str, int, int]] = set()
+        self._notice = 0
+        self.latest = datetime.min.replace(tzinfo=UTC)
+
+    # ---- what a step may ask ------------------------------------------------------------------------------------------
+
+    def stamp(self) -> int:
+        """Return a number that changes when anybody commits anything at all."""
+        return int(self.db.execute("PRAGMA data_version").fetchone()[0])
+
+    def procedure(self, case: Case) -> Procedure:
+        """Return what the case is pinned to, read back from the database."""
+        if case.procedure not in _PROCEDURES:
+            body = self.db.execute("SELECT body FROM crisis_definition WHERE hash = ?", (case.procedure,)).fetchone()
+            assert body is not None, "the procedure of a case is not in its database"
+            _PROCEDURES[case.procedure] = Procedure.from_body(body[0])
+        return _PROCEDURES[case.procedure]
+
+    def duties(self) -> list[Duty]:
+        """Return today's duties."""
+        with self.engine.store.reading() as tx:
+            return tx.duties_under()
+
+    # ---- the look -------------------------------------------------------------------------------------------------------
+
+    def look(self, now: datetime, *, swept: bool = False, present: bool = False) -> None:
+        """Assert every promise: `swept` says that a whole sweep at `now` was the last thing done, `present` that a handover was."""
+        self.latest = max(self.latest, now)
+        changed = [
+            (row_id, number) for row_id, number, version in self.db.execute("SELECT id, number, version FROM crisis_case ORDER BY id").fetchall()
+            if row_id not in self.cases or self.cases[row_id].version != version
+        ]
+        for row_id, number in changed:
+            self._follow(row_id)
+            with self.engine.store.reading() as tx:
+                stored = tx.case(number)
+            assert stored is not None
+            assert stored.case == self.cases[row_id], f"row and log differ: {stored.case} / {self.cases[row_id]}"
+            self._at_rest(row_id, self.cases[row_id])
+        for what, sql in _NEVER.items():
+            found = self.db.execute(sql).fetchall()
+            assert not found, f"{what}: {found}"
+        self._outbox(swept=swept)
+        if swept:
+            due = self.db.execute("SELECT number FROM crisis_case WHERE final IS NULL AND next_at <= ?", (_micros(now),)).fetchall()
+            assert not due, f"still due after a sweep: {due}"
+        if (swept or present) and now >= self.latest:   # while the machine's clock stands in the past, presence is a matter of taste
+            self._presence(now)
+
+    def close(self) -> None:
+        """Assert the whole log once more, from the first record on, by the store's own proof and by a fold."""
+        with self.engine.store.reading() as tx:
+            assert list(tx.verify()) == []
+            for case in self.cases.values():
+                stored = tx.case(case.number)
+                assert stored is not None
+                assert fold(tx.events(case.number)) == case == stored.case
+        self.db.close()
+
+    # ---- events ---------------------------------------------------------------------------------------------------------
+
+    def _follow(self, row_id: int) -> None:
+        case, head = self.cases.get(row_id), self._heads.get(row_id, GENESIS)
+        for row in self.db.execute(_RECORDS, (row_id, case.version if case else 0)).fetchall():
+            record = RawRecord(*row[:6], bool(row[6]), *row[7:])
+            assert list(flaws(record, head, case.version + 1 if case else 1)) == []
+            assert FACT not in record.header, "a fact stands in the open part of the log"
+            event = decode(record.header, record.secret)
+            after = evolve(case, event)
+            if case is not None:
+                self._event(case, event, after)
+            case, head = after, record.hash
+        assert case is not None
+        self.cases[row_id], self._heads[row_id] = case, head
+
+    def _event(self, before: Case, event: ev.Event, after: Case) -> None:
+        said = f"case {event.case}, {event}"
+        assert event.at >= before.last_at, f"time ran back: {said}"
+        assert event.by in self.people or event.by in {"engine", "reporter"}, said
+        two = self._two(event)
+        if after.risk.rank < before.risk.rank:
+            assert isinstance(event, ev.RiskLowered), said
+            assert event.by in self.people, f"software lowered a risk: {said}"
+            assert before.risk not in {Risk.RED, Risk.ORANGE} or two, f"one person lowered a high risk: {said}"
+        assert after.peak.rank >= max(before.peak.rank, after.risk.rank), said
+        if after.tier.rank < before.tier.rank:
+            assert isinstance(event, ev.TierLowered), said
+            assert event.by in self.people, f"software lowered a tier: {said}"
+        if before.danger and not after.danger:
+            assert two or after.final is not None, f"one person ended a danger: {said}"
+        if after.final is not None and before.final is None:
+            assert two or after.final == "merged", f"one person ended a case: {said}"
+        assert before.recused <= after.recused, said
+        if isinstance(event, ev.Told):
+            assert not after.recused & set(event.people), f"a recused person was told: {said}"
+        self._clocks(before, event, after, said)
+
+    def _two(self, event: ev.Event) -> bool:
+        second = getattr(event, "second", None)
+        return bool(getattr(event, "two", False)) and second in self.people and event.by in self.people and second != event.by
+
+    def _clocks(self, before: Case, event: ev.Event, after: Case, said: str) -> None:
+        later = isinstance(event, ev.ClockResumed) or (isinstance(event, ev.ClockMoved) and event.why == "calendar")
+        left = {clock.key: clock for clock in after.clocks}
+        for clock in before.clocks:
+            now = left.get(clock.key)
+            if now is None:
+                assert isinstance(event, (ev.ClockMet, ev.ClockDropped)), f"a clock was lost: {said}"
+                standing = self.procedure(before).workflow.clocks[clock.name].standing
+                assert isinstance(event, ev.ClockMet) or standing or before.final is not None, f"a duty was dropped: {said}"
+            else:
+                assert now.due_at <= clock.due_at or later, f"a due time moved away: {said}"
+                assert (now.due_at, now.cap_at) == (clock.due_at, clock.cap_at) or isinstance(event, (ev.ClockMoved, ev.ClockResumed)), said
+        if isinstance(event, ev.RungFired):
+            rung = (event.case, f"{event.clock}.{event.n}", event.rung, event.times)
+            assert rung not in self._fired, f"fired twice: {said}"
+            self._fired.add(rung)
+            assert (event.next_times, event.next_rung) > (event.times, event.rung), said
+            assert event.next_at > event.at, f"the next rung is not ahead: {said}"
+
+    # ---- a case at rest ---------------------------------------------------------------------------------------------------
+
+    def _at_rest(self, row_id: int, case: Case) -> None:
+        workflow = self.procedure(case).workflow
+        if not case.open:
+            assert (case.clocks, case.proposals) == ((), ()), case
+            return
+        assert case.clocks, f"an open case without a clock: {case}"
+        for definition in workflow.clocks.values():
+            clock = case.clock(definition.name)
+            if definition.standing:
+                assert (clock is not None) == _stands(case, definition.stages, definition.flag, workflow.stages[case.stage].lead), (
+                    f"{definition.name} does not run as its condition says: {case}")
+            floor = definition.once_from_risk
+            if floor is not None and _counted(self.procedure(case), case.risk).rank >= floor.rank:
+                assert definition.name in case.armings, f"{definition.name} never began: {case}"
+        for clock in case.clocks:
+            assert clock.holder is None or clock.holder in self.people, clock
+            assert clock.holder not in case.recused, f"a recused person holds {clock}"
+            assert clock.next_at <= self._latest_moment(case, clock), f"the next rung is too far away: {clock}"
+        assert case.answers not in case.recused, f"a recused person answers: {case}"
+        assert case.answers_unit, f"nobody was ever asked to answer: {case}"
+        level = level_of(self.access, case.answers_role)
+        assert level.rank >= case.tier.rank, f"{case.answers_role} answers at {case.tier}"
+        if case.answers is None:
+            alarms = self.db.execute("SELECT count(*) FROM crisis_notice WHERE case_id = ? AND what = 'nobody_answers'", (row_id,)).fetchone()
+            assert alarms[0] or not self._terminal(case), f"nobody answers and nobody was alarmed: {case}"
+        assert all(case.stage in workflow.moves[proposal.move].from_stages for proposal in case.proposals), case
+        self._secrecy(case)
+
+    def _latest_moment(self, case: Case, clock: Clock) -> datetime:
+        """Return the moment after which a ladder would be asleep: the plan, or the repeating rung counted from the last event."""
+        steps = Steps.of(self.procedure(case).policy, clock.name, case.risk)
+        every = steps.ladder[-1].every
+        plan = max(steps.at(min(clock.rung, steps.last), clock.armed_at, clock.due_at), steps.at(len(steps.rule.remind), clock.armed_at, clock.due_at))
+        moments = [plan, case.last_at + (every.wall if every is not None else timedelta()), clock.held_until, clock.paused_until]
+        return max(moment for moment in moments if moment is not None)
+
+    def _terminal(self, case: Case) -> list[str]:
+        roles = self.procedure(case).policy.terminal_to
+        return [d.person for d in self.duties() if d.unit == paths(case.unit)[-1] and d.role in roles and d.person not in case.recused]
+
+    def _secrecy(self, case: Case) -> None:
+        engine, number, blind = self.engine, case.number, self._blind(case)
+        for person in (*case.recused, *blind):
+            for ask in (engine.case, engine.history, engine.moves):
+                refused = _refusal(ask, number, by=person)
+                assert refused is not None, f"{person} may not know of {number} and reads it"
+                if person in case.recused:
+                    stranger = str(_refusal(ask, "222-222-222", by=person))
+                    assert str(refused).replace(number, "222-222-222") == stranger, f"{person} is recused and learns that {number} exists"
+            assert _refusal(engine.act, number, "note", by=person) is not None
+            if _refusal(engine.queue, by=person) is None:
+                assert number not in {line.number for line in engine.queue(by=person)}, f"{number} stands in {person}'s queue"
+
+    def _blind(self, case: Case) -> list[str]:
+        roles: dict[str, set[str]] = {}
+        for duty in self.duties():
+            roles.setdefault(duty.person, set()).add(duty.role)
+        return [person for person, held in roles.items() if held <= _PEERS and any(
+            d.person == person and d.unit in paths(case.unit) for d in self.duties())][:1]
+
+    # ---- the outbox ---------------------------------------------------------------------------------------------------------
+
+    def _outbox(self, *, swept: bool) -> None:
+        rows = self.db.execute("SELECT id, key, case_id, people, what, why, error FROM crisis_notice WHERE id > ? ORDER BY id", (self._notice,)).fetchall()
+        heard: set[tuple[int, str, str, str]] = set()
+        for self._notice, key, case_id, people, what, why, error in rows:
+            case, named = self.cases[case_id], people.split(",")
+            assert key.startswith(case.number), key
+            assert _WORD.fullmatch(what), f"a notice says more than what is due: {what!r}"
+            assert _WORD.fullmatch(why), f"a notice says more than why: {why!r}"
+            assert (error, len(set(named))) == ("", len(named))
+            assert self.people.issuperset(named), f"a notice names strangers: {named}"
+            assert not case.recused & set(named), f"a recused person is told of {case.number}: {named}"
+            if swept:
+                once = {(case_id, what, why, person) for person in named}
+                assert not heard & once, f"told twice in one sweep: {heard & once}"
+                heard |= once
+
+    def messages(self, messages: Iterable[Message]) -> None:
+        """Assert that a message says the case's number, what, when, how urgent and where, and that nobody recused got one."""
+        recused = {case.number: case.recused for case in self.cases.values()}
+        for message in messages:
+            text = message.subject + message.body
+            number = next((number for number in recused if number in text), None)
+            assert number is not None, "a message without a case number"
+            assert message.to not in recused[number], f"{message.to} is recused and was sent a message about {number}"
+            for leak in (FACT, "示例", "stu-", "xinyang", "p-", "gd-"):
+                assert leak not in text, f"a message tells {leak!r}: {text}"
+
+    # ---- presence -------------------------------------------------------------------------------------------------------------
+
+    def _presence(self, now: datetime) -> None:
+        with self.engine.store.reading() as tx:
+            duties, absences = tx.duties_under(), tx.absences()
+        away = {absence.person for absence in absences if absence.begins_at <= now < absence.ends_at}
+        held = {
+            (duty.person, duty.role, duty.unit) for duty in duties
+            if (duty.begins_at is None or duty.begins_at <= now) and (duty.ends_at is None or duty.ends_at > now) and duty.person not in away
+        }
+        for case in self.cases.values():
+            if case.open:
+                posts = [(clock.key, clock.holder, clock.role, clock.unit) for clock in case.clocks]
+                for what, person, role, unit in [*posts, ("the answer", case.answers, case.answers_role, case.answers_unit)]:
+                    assert person is None or (person, role, unit) in held, f"{person} ({role} of {unit}) is gone and holds {what} of {case}"
+
+
+def _stands(case: Case, stages: frozenset[str], flag: str | None, lead: Tier | None) -> bool:
+    if flag == "danger":
+        return case.danger
+    if flag == "raised":
+        return case.tier.rank > max((case.lead or lead or Tier.SCHOOL).rank, Tier.CLASS.rank)
+    return case.stage in stages
+
+
+def _counted(procedure: Procedure, risk: Risk) -> Risk:
+    return procedure.policy.unrated_counts_as if risk is Risk.UNRATED else risk
+
+
+def _micros(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _refusal(ask: Callable[..., object], *args: object, **named: object) -> Exception | None:
+    try:
+        ask(*args, **named)
+    except (NotFound, NotAllowed) as error:
+        return error
+    return None
