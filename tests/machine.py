@@ -238,6 +238,8 @@ class City(RuleBasedStateMachine):
                 self.attempt(lambda actor=actor: self.engine(0).act(case.number, "confirm", by=actor))  # type: ignore[misc]
             return
         possible = [move for move in workflow.moves.values() if case.stage in move.from_stages and not move.engine_only]
+        if not possible:
+            return
         owed = [move for move in possible if any(case.clock(name) is not None and not workflow.clocks[name].standing for name in move.meets)]
         onward = [move for move in possible if move.name in ONWARD] or [move for move in possible if move.to is not None]
         lower = [move for move in possible if case.risk is Risk.RED and move.name == "lower_risk"]
@@ -320,6 +322,7 @@ class City(RuleBasedStateMachine):
     @rule(minutes=st.sampled_from([1, 7, 60, 60 * 24]))
     def clock_runs_back(self, minutes: int) -> None:
         self.now -= timedelta(minutes=minutes)
+        self.watch.ran_back(self.now)
 
     @rule(which=PICK)
     def sweep_once(self, which: int) -> None:

@@ -60,6 +60,7 @@ class Watch:
         self._heads: dict[int, bytes] = {}
         self._fired: set[tuple[str, str, int, int]] = set()
         self._notice = 0
+        self._twice: list[tuple[datetime, datetime]] = []
         self.latest = datetime.min.replace(tzinfo=UTC)
 
     # ---- what a step may ask ------------------------------------------------------------------------------------------
@@ -271,19 +272,27 @@ class Watch:
 
     # ---- presence -------------------------------------------------------------------------------------------------------------
 
+    def ran_back(self, now: datetime) -> None:
+        """Remember a stretch of time that passes twice: whoever went within it is handed over once, and may be asked again meanwhile."""
+        self._twice.append((now, self.latest))
+
     def _presence(self, now: datetime) -> None:
         with self.engine.store.reading() as tx:
             duties, absences = tx.duties_under(), tx.absences()
-        away = {absence.person for absence in absences if absence.begins_at <= now < absence.ends_at}
+        away = {each.person for each in absences if each.begins_at <= now < each.ends_at and not self._passed_twice(each.begins_at)}
         held = {
             (duty.person, duty.role, duty.unit) for duty in duties
-            if (duty.begins_at is None or duty.begins_at <= now) and (duty.ends_at is None or duty.ends_at > now) and duty.person not in away
+            if (duty.begins_at is None or duty.begins_at <= now) and (duty.ends_at is None or duty.ends_at > now or self._passed_twice(duty.ends_at))
         }
         for case in self.cases.values():
             if case.open:
                 posts = [(clock.key, clock.holder, clock.role, clock.unit) for clock in case.clocks]
                 for what, person, role, unit in [*posts, ("the answer", case.answers, case.answers_role, case.answers_unit)]:
-                    assert person is None or (person, role, unit) in held, f"{person} ({role} of {unit}) is gone and holds {what} of {case}"
+                    assert person is None or (person, role, unit) in held, f"{person} is no {role} of {unit} and holds {what} of {case}"
+                    assert person not in away, f"{person} is away and holds {what} of {case}"
+
+    def _passed_twice(self, at: datetime) -> bool:
+        return any(low <= at <= high for low, high in self._twice)
 
 
 def _stands(case: Case, stages: frozenset[str], flag: str | None, lead: Tier | None) -> bool:

@@ -24,6 +24,7 @@ from .story import (
     PRINCIPAL,
     VICE_PRINCIPAL,
     City,
+    Story,
 )
 
 
@@ -121,18 +122,19 @@ def test_an_accused_class_teacher_is_never_told_and_for_that_person_the_case_doe
     assert CLASS_TEACHER not in case.heard()
     assert not any(CLASS_TEACHER in event.people for event in case.happened("told"))  # type: ignore[attr-defined]
     assert city.engine.queue(by=CLASS_TEACHER) == []
-    stranger = _sentences(city, "222-222-222")
-    assert _sentences(city, case.number) == [text.replace("222-222-222", case.number) for text in stranger]
+    visible = city.report(PEER, subject="stu-41")
+    stranger = _sentences(city, "222-222-222", visible)
+    assert _sentences(city, case.number, visible) == [text.replace("222-222-222", case.number) for text in stranger]
 
 
-def _sentences(city: City, number: str) -> list[str]:
+def _sentences(city: City, number: str, visible: Story) -> list[str]:
     """Return what an outsider hears when asking for a case in every way."""
     engine, said = city.engine, []
     for ask in (
         lambda: engine.case(number, by=CLASS_TEACHER), lambda: engine.history(number, by=CLASS_TEACHER),
         lambda: engine.moves(number, by=CLASS_TEACHER), lambda: engine.act(number, "acknowledge", by=CLASS_TEACHER),
         lambda: engine.act(number, "confirm", by=CLASS_TEACHER), lambda: engine.act(number, "nonsense", by=CLASS_TEACHER),
-        lambda: engine.link(number, number, by=CLASS_TEACHER),
+        lambda: engine.link(number, "333-333-333", by=CLASS_TEACHER), lambda: engine.link(visible.number, number, by=CLASS_TEACHER),
     ):
         with pytest.raises(NotFound) as caught:
             ask()

@@ -353,7 +353,7 @@ def test_cases_are_found_by_parent_child_holder_and_calendar(store: Store) -> No
     more(store, "BBB-222", armed("BBB-222", 4, "minutes", due=90, holder=None, provisional=True))
     more(store, "AAA-111", armed("AAA-111", 4, "contact", holder="p-9"))
     with store.writing() as tx:
-        tx.import_roster(Roster(duties=(Duty("counselor", SCHOOL, "p-11"),)))
+        tx.import_roster(Roster(duties=(Duty("counselor", SCHOOL, "p-11"), Duty("counselor", SCHOOL, "p-9"))))
         assert [one.case.number for one in tx.tracks_of("AAA-111")] == ["BBB-222"]
         assert [one.case.number for one in tx.cases_of("s-2")] == ["BBB-222"]
         assert tx.armed_for("p-9") == [1]
@@ -368,7 +368,7 @@ def test_cases_are_found_by_parent_child_holder_and_calendar(store: Store) -> No
 def test_who_answers_for_a_case_is_found_without_holding_one_of_its_clocks(store: Store) -> None:
     put(store, grown(None, [*opening("AAA-111")[:2], armed("AAA-111", 3, "contact", holder="p-9")]))
     with store.writing() as tx:
-        tx.import_roster(Roster(duties=(Duty("counselor", SCHOOL, "p-11"),)))
+        tx.import_roster(Roster(duties=(Duty("counselor", SCHOOL, "p-11"), Duty("counselor", SCHOOL, "p-9"))))
         assert tx.armed_for("p-11") == [1]
 
 
@@ -418,12 +418,13 @@ def test_relations_and_recusals_have_rows_of_their_own(store: Store) -> None:
     [
         ("SELECT id FROM crisis_case WHERE final IS NULL AND next_at <= 5 ORDER BY next_at", "crisis_case_next"),
         ("SELECT min(next_at) FROM crisis_case WHERE final IS NULL", "crisis_case_next"),
-        ("SELECT id FROM crisis_case WHERE final IS NULL AND answers_unit = 'u' ORDER BY due_at", "crisis_case_answers"),
+        ("SELECT id FROM crisis_case WHERE final IS NULL AND answers_unit = 'u'"
+         " AND tier NOT IN ('peer', 'class') ORDER BY due_at", "crisis_case_answers"),
         ("SELECT id FROM crisis_case WHERE parent = 'x'", "crisis_case_parent"),
         ("SELECT id FROM crisis_case WHERE subject = 'x'", "crisis_case_subject"),
         ("SELECT id FROM crisis_deadline WHERE status = 'armed' AND unit = 'u' AND role = 'r' ORDER BY due_at", "crisis_deadline_queue"),
-        ("SELECT case_id FROM crisis_deadline WHERE status = 'armed' AND holder = 'p'", "crisis_deadline_holder"),
-        ("SELECT id FROM crisis_deadline WHERE status = 'armed' AND case_id IN (1, 2) ORDER BY case_id, id", "crisis_deadline_case"),
+        ("SELECT case_id FROM crisis_deadline WHERE status = 'armed' AND holder IS NULL", "crisis_deadline_unheld"),
+        ("SELECT id FROM crisis_deadline WHERE status = 'armed' AND case_id IN (1, 2)", "crisis_deadline_armed"),
         ("SELECT id FROM crisis_notice WHERE status = 'waiting' AND next_try_at <= 5 ORDER BY next_try_at, id", "crisis_notice_waiting"),
         ("SELECT min(ends_at) FROM crisis_duty WHERE handed_at IS NULL AND ends_at IS NOT NULL", "crisis_duty_ends"),
     ],

@@ -15,6 +15,8 @@ from crisis_engine.cli.failure import bad_input
 from crisis_engine.words import LANGUAGES, say
 
 if TYPE_CHECKING:
+    from rich.console import Console as Rich
+
     from crisis_engine import Engine
     from crisis_engine.notify import Channel
 
@@ -167,14 +169,22 @@ class Console:
 
     def rich(self, renderable: object, style: str = "") -> None:
         """Print what rich can draw: in colour at a terminal, plain and unbroken elsewhere."""
+        self.pen().print(renderable, style=style or None, soft_wrap=isinstance(renderable, str))
+
+    def pen(self, width: int = PIPE_WIDTH) -> Rich:
+        """Return rich's console on the standard output; `width` counts where no terminal has its own."""
         from rich.console import Console as Rich
 
-        watched = sys.stdout.isatty()
-        rich = Rich(
+        class Pen(Rich):
+            """Leaves a broken pipe to whoever runs the command; rich would end the process with 1."""
+
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError
+
+        return Pen(
             file=sys.stdout, highlight=False, markup=False, emoji=False, no_color=not self.coloured,
-            color_system="auto" if self.coloured else None, width=None if watched else PIPE_WIDTH,
+            color_system="auto" if self.coloured else None, width=None if sys.stdout.isatty() else width,
         )
-        rich.print(renderable, style=style or None, soft_wrap=isinstance(renderable, str))
 
     def numbers(self, risk: str = "", *, danger: bool = False, shows: Sequence[str] = ()) -> None:
         """Print the numbers to call wherever red is on the screen, or where the procedure shows some."""

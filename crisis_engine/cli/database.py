@@ -12,6 +12,8 @@ from crisis_engine.cli.failure import bad_input
 
 EXAMPLE_CITY = "xinyang"
 BROKEN = 6
+DEMO_WIDTH = 100
+"""Columns of the demo where no terminal says how many it has."""
 
 
 @command("init", "crisis init --sandbox --example xinyang")
@@ -68,14 +70,19 @@ def doctor(console: Console) -> int:
 
 
 @command("demo", "crisis demo")
-def demo(console: Console) -> int | None:
+def demo(console: Console) -> int:
     """Replay School H's day three ways, then one case's whole life; it needs no database."""
+    from dataclasses import asdict
+
     from crisis_engine.cli.log import configure
-    from crisis_engine.demo import run
+    from crisis_engine.demo import commands, play, run
 
     configure(console.env)
-    code = run(console.lang, console)
-    return code if isinstance(code, int) else None
+    if not console.as_json:
+        return run(lang=console.lang, console=console.pen(width=DEMO_WIDTH))
+    parts = [{"kind": type(part).__name__.lower(), **asdict(part)} for part in play(console.lang)]
+    console.json({"parts": parts, "next": list(commands(console.lang))})
+    return 0
 
 
 def imported(console: Console, counts: dict[str, int]) -> str:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from crisis_engine.cli.command import command
 from crisis_engine.cli.console import Console
 from crisis_engine.cli.database import BROKEN, imported
-
-if TYPE_CHECKING:
-    from crisis_engine import Engine
-    from crisis_engine.roster import RosterSet
 
 
 @command("roster import", "printf 'id,name\\np-900,Example person 900\\n' > persons.csv\ncrisis roster import persons.csv")
@@ -22,7 +18,7 @@ def import_(console: Console, path: Annotated[list[Path], typer.Argument()]) -> 
     from crisis_engine.roster import read_roster
 
     with console.engine() as engine:
-        counts = engine.import_roster(read_roster(path, _known(engine)), by=console.by or "operator")
+        counts = engine.import_roster(read_roster(path, engine.known_roster()), by=console.by or "operator")
     if console.as_json:
         console.json({"imported": counts})
     else:
@@ -98,18 +94,3 @@ def end_duty(
         console.json({"role": role, "unit": unit, "person": person, "ends_at": ends_at and ends_at.isoformat(), "handed_over": cases})
     else:
         console.print(console.say("roster.duty_ended", person=person, role=console.word("role", role), cases=cases))
-
-
-def _known(engine: Engine) -> RosterSet:
-    """Return what the database has already, as far as a new file may refer to it."""
-    from crisis_engine.core.model import Duty, Person, Subject, Unit
-    from crisis_engine.roster import RosterSet
-
-    roster = engine.roster()
-    duties = tuple(Duty(one["role"], one["unit"], one["person"]) for one in roster["duties"])
-    return RosterSet(
-        units=tuple(Unit(one["id"], one["kind"], one["name"], one["parent"]) for one in roster["units"]),
-        persons=tuple(Person(person) for person in dict.fromkeys(duty.person for duty in duties)),
-        duties=duties,
-        subjects=tuple(Subject("", one["id"], one["unit"]) for one in roster["subjects"]),
-    )

@@ -78,7 +78,7 @@ def make_move(
     others += _set_subject(world, pen, value, by)
     others += _open_tracks(world, pen, move, value)
     for role in move.tells:
-        pen.tell(role, move.name, "told")
+        pen.tell(role, "case", "told")   # a notice names no move: `withhold_from_guardian` would be a fact
     _void_proposals(pen, signal=move.signal)
     others += _end_tracks(world) if pen.case.final is not None else _recuse_in_tracks(world, pen)
     return others, tuple(dict.fromkeys(shows))

@@ -21,7 +21,7 @@ from .page import Page
 from .text import tell
 from .watch import Day, Sandbox
 
-__all__ = ["Afternoon", "Day", "Life", "commands", "play", "run"]
+__all__ = ["WAYS", "Afternoon", "Day", "Life", "commands", "play", "run"]
 
 _LINK = "https://crisis.example.invalid/case"
 
@@ -64,8 +64,8 @@ def commands(lang: str) -> tuple[str, str, str]:
     """Return the three commands to try next; each works when it is pasted, one after the other."""
     return (
         "crisis init --db demo.db --sandbox --example xinyang",
-        f"crisis report --db demo.db --as p-71 --unit {CLASS} \\\n"
-        f'    --subject stu-42 --cue suicide_words --facts "{tell("facts", lang)}"',
+        f"""crisis report --db demo.db --as p-71 --unit {CLASS} \\
+  --subject stu-42 --cue suicide_words --facts "{tell('facts', lang)}\"""",
         "crisis queue --db demo.db --as p-11",
     )
 

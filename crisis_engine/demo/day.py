@@ -29,6 +29,8 @@ def _told(now: datetime) -> Mapping[str, Any]:
     return {"who": "示例家长42", "at": now, "told": "所见的字条，以及现在谁陪着孩子", "answer": "agreed"}
 
 
+ASSESSED = {"risk": "red", "ideation": "yes", "plan": "unknown", "means": "unknown", "attempt": "no"}
+
 AS_THEN: tuple[Step, ...] = (
     Step("16:00", "grade_head_hears", GRADE_HEAD, "acknowledge"),
     Step("17:30", "first_talk", TEACHER, "note", {"text": "第一次谈话"}),
@@ -44,7 +46,7 @@ AS_ASKED: tuple[Step, ...] = (
     Step("14:36", "not_alone", TEACHER, "child_is_safe", _for(54, with_child="班主任")),
     Step("14:45", "tells_guardian", TEACHER, "guardian_told", _told),
     Step("14:50", "tells_county", LEADER, "report_to_county"),
-    Step("15:10", "assesses", COUNSELOR, "assess", {"risk": "red", "ideation": "yes", "plan": "unknown", "means": "unknown", "attempt": "no"}),
+    Step("15:10", "assesses", COUNSELOR, "assess", ASSESSED),
     Step("15:25", "still_not_alone", COUNSELOR, "child_is_safe", _for(55, with_child="心理教师")),
     Step("16:00", "panel_proposes", VICE_PRINCIPAL, "triage", {"risk": "red", "members": PANEL, "minutes": "研判会纪要"}),
     Step("16:05", "panel_confirms", COUNSELOR, "confirm"),

@@ -126,10 +126,9 @@ def _begin(sandbox: Sandbox, at: datetime, subject: str, cue: str, risk: str) ->
     number, _shows = sandbox.report(PEER, subject, CLASS, "同学说的话", cue)
     first = sandbox.engine.case(number, by=OPERATOR)
     course = Course(sandbox, first, {first.stage: first.stage_label})
-    day = ((8, TEACHER, "acknowledge", {}), (30, COUNSELOR, "start_assessment", {}))
-    for minutes, by, move, fields in day:
+    for minutes, by, move in ((8, TEACHER, "acknowledge"), (30, COUNSELOR, "start_assessment")):
         sandbox.until(at + timedelta(minutes=minutes))
-        course.act(by, move, **fields)
+        course.act(by, move)
     sandbox.until(at + timedelta(minutes=80))
     course.act(COUNSELOR, "assess", risk=risk, ideation="unknown", plan="no", means="no", attempt="no")
     course.act(TEACHER, "guardian_told", who="示例家长", at=sandbox.clock(), told="所见与下一步", answer="agreed")

@@ -22,10 +22,9 @@ from .watch import Day, Entry
 WIDEST = 100
 """Columns beyond which lines are hard to read."""
 
-_STYLES = {"late": "bold red", "raised": "bold", "refused": "bold", "people": "bold", "remind": "dim", "armed": "dim"}
-_FIRST = {"people": 0, "refused": 0, "met": 1, "late": 2, "raised": 3, "told": 4, "remind": 5, "armed": 6}
+_STYLES = {"late": "bold red", "raised": "bold", "refused": "bold", "people": "bold", "record": "bold", "remind": "dim", "armed": "dim"}
+_FIRST = {"people": 0, "record": 0, "refused": 0, "met": 1, "late": 2, "raised": 3, "told": 4, "remind": 5, "armed": 6}
 _UNVERIFIED = frozenset({"B", "D"})
-_HELP = ("12356", "110", "120")
 
 
 class Page:
@@ -36,6 +35,7 @@ class Page:
         self.console, self.lang, self.roles = console, lang, roles
         self.room = min(console.width, WIDEST)
         self._marks: dict[str, str] = {}
+        self._shows: tuple[str, ...] = ("12356", "110", "120")
 
     # ---- parts ----------------------------------------------------------------------------------------------------------------
 
@@ -48,6 +48,7 @@ class Page:
     def day(self, day: Day) -> None:
         """Print one way in which the day went: minute by minute, then who knew when, then what is late."""
         self._marks |= day.marks
+        self._shows = day.shows or self._shows
         self._title(tell(f"way.{day.name}", self.lang))
         self._line(tell(f"about.{day.name}", self.lang))
         self._numbers(day.shows)
@@ -78,7 +79,8 @@ class Page:
         self.console.print()
         risks = tell("comma", self.lang).join(
             tell("risk_since", self.lang, day=f"{at:%m-%d}", risk=say(f"risk.{risk}", self.lang)) for at, risk in life.risks)
-        self._line(tell("rhythm", self.lang, contacts=life.contacts, kept=life.contacts - len(life.missed), reviews=life.reviews, risks=risks))
+        kept = life.contacts - len(life.missed)
+        self._line(tell("rhythm", self.lang, contacts=life.contacts, kept=kept, reviews=life.reviews, risks=risks))
         for missed in life.missed:
             self._line(tell("missed", self.lang, due=_clock(missed.due_at), made=_clock(missed.made_at), roles=self._roles(missed.told)))
         end = life.stations[-1]
@@ -89,7 +91,7 @@ class Page:
         self._title(tell("queues", self.lang, at=f"{afternoon.at:%Y-%m-%d %H:%M}"))
         self._line(tell("about.queues", self.lang))
         if any(item.risk == "red" for items in afternoon.queues.values() for item in items):
-            self._numbers(_HELP)
+            self._numbers(self._shows)
         for role, items in afternoon.queues.items():
             self.console.print()
             self.console.print(Text(self._person(people[role]), style="bold"))
@@ -122,7 +124,7 @@ class Page:
         }
         text = texts[entry.kind]() if entry.kind in texts else tell(entry.text, self.lang) + (f" ({entry.by})" if entry.by else "")
         word = tell(f"word.{entry.kind}", self.lang)
-        pad = 8 if self.lang == "en" else 6
+        pad = 8 if self.lang == "en" else 4
         self._line(text, f"{time:<5}  {word}{' ' * (pad - cell_len(word))}", _STYLES.get(entry.kind, ""))
 
     def _knew(self, day: Day) -> None:
@@ -139,7 +141,8 @@ class Page:
     def _message(self, day: Day) -> None:
         told = [message for message in day.messages if message.to == day.view.answers] or list(day.messages)
         self.console.print()
-        self._line(tell("messages", self.lang, count=len(day.messages), people=len({message.to for message in day.messages})))
+        people = {message.to for message in day.messages}
+        self._line(tell("messages", self.lang, count=len(day.messages), people=len(people), who=self._person(told[0].to)))
         for line in told[0].body.splitlines():
             self._line(line, "   ", "dim")
 
@@ -209,7 +212,9 @@ class Page:
         minutes = int(span.total_seconds()) // 60
         if minutes >= 2 * 24 * 60:
             return tell("days", self.lang, d=minutes // (24 * 60))
-        return tell("hours", self.lang, h=minutes // 60, m=minutes % 60)
+        parts = [tell("hours", self.lang, h=minutes // 60)] * bool(minutes // 60)
+        parts += [tell("minutes", self.lang, m=minutes % 60)] * bool(minutes % 60 or not parts)
+        return ("" if self.lang == "zh" else " ").join(parts)
 
     # ---- lines ------------------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ def tell(key: str, lang: str, **fields: object) -> str:
     return TEXTS[key][LANGUAGES.index(lang)].format(**fields)
 
 
+# ruff: noqa: ISC004 - a pair of sentences, each as long as it is
 # No character that terminals draw one or two cells wide: no curly quotes, arrows, dashes, ellipses or dots in the middle.
 TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "title": ("一个孩子的一天，三遍", "One child's day, three times over"),
@@ -40,9 +41,9 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
         "teacher to keep it secret, and the guardians were never told.",
     ),
     "about.policy": (
-        "同一句话，同一分钟。这一次有人确认，孩子身边一直有人，家长和县区在时限内得知，解除紧急状态由两个人决定。",
-        "The same words at the same minute. This time somebody takes them up, the child is never alone, guardian and county hear in "
-        "time, and two people decide when the danger is over.",
+        "同一句话，同一分钟。这一次有人确认，有人陪着孩子，有人告诉家长和县区，解除紧急状态要两个人决定。",
+        "The same words at the same minute. This time somebody takes them up, somebody stays with the child, guardian and county are "
+        "told, and it takes two to say that the danger is over.",
     ),
 
     # ---- what people do ------------------------------------------------------------------------------------------------------
@@ -61,7 +62,7 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "still_not_alone": ("心理教师确认：由她陪着，到 16:20。", "The counselor confirms: she is with the child until 16:20."),
     "panel_proposes": ("研判会定级，副校长提出。", "The panel decides; the vice principal proposes its decision."),
     "panel_confirms": ("心理教师第二人确认研判。", "The counselor confirms the panel's decision as the second person."),
-    "danger_over_asked": ("监护人到校，心理教师提出解除紧急状态。", "The guardian is here; the counselor proposes that the danger is over."),
+    "danger_over_asked": ("监护人到校，心理教师提出解除紧急状态。", "The guardian is here; the counselor proposes to end the danger."),
     "danger_over_alone": (
         "心理教师想自己确认自己的提议，系统拒绝：要两个不同的人。",
         "The counselor tries to confirm her own proposal and is refused: two different people are due.",
@@ -69,10 +70,11 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "danger_over_by_two": ("副校长确认，紧急状态解除。", "The vice principal confirms; the danger is over."),
     "county_looks": ("县区看过，继续督办。", "The county looks and goes on watching."),
     "plan_proposed": ("心理教师提出一生一策。", "The counselor proposes the child's plan."),
-    "plan_signed": ("副校长签字，明天起每日见面。", "The vice principal signs; from tomorrow somebody meets the child every day."),
+    "plan_signed": ("副校长签字：每日见面。", "The vice principal signs it: somebody meets the child every day."),
 
     # ---- what the engine answers ---------------------------------------------------------------------------------------------
     "word.people": ("有人", "people"),
+    "word.record": ("那天", "that day"),
     "word.refused": ("拒绝", "refused"),
     "word.armed": ("计时", "clock"),
     "word.late": ("超时", "LATE"),
@@ -81,14 +83,17 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "word.raised": ("上升", "raised"),
     "word.told": ("通知", "told"),
     "armed": ("{clock}，{due} 前，{who}", "{clock}, by {due}, {who}"),
-    "late": ("{clock}，本应在 {due} 前，{who}", "{clock}, was due {due}, {who}"),
+    "late": ("{clock}，到 {due} 没有人做，{who}", "{clock}, not done by {due}, {who}"),
     "met": ("{clock}，按时", "{clock}, in time"),
     "met_late": ("{clock}，迟到，本应在 {due} 前", "{clock}, but late: it was due {due}"),
-    "raised": ("到{tier}，由{who}负责", "to the {tier}: {who} answers now"),
+    "raised": ("到{tier}，由{who} 负责", "to the {tier}: {who} answers now"),
     "remind": ("{clock}：{roles}", "{clock}: {roles}"),
     "comma": ("、", ", "),
     "who_knew": ("谁在几点得知", "Who was told when"),
-    "messages": ("系统共发出 {count} 条通知，发给 {people} 个人。其中一条的全文：", "{count} notices went to {people} people. One of them in full:"),
+    "messages": (
+        "系统共发出 {count} 条通知，发给 {people} 个人；通知里没有孩子的姓名，也没有事由。发给{who} 的一条，全文如下：",
+        "{count} notices went to {people} people; none names the child or says what happened. One to the {who}, in full:",
+    ),
     "still_late": ("到 {at} 仍然超时", "Still late at {at}"),
     "late_line": ("{clock}：自 {due} 起，已 {span}，{who}", "{clock}: since {due}, {span}, {who}"),
     "none_late": ("到 {at}，从头到尾没有一个时限超时。", "Until {at} no clock was ever late."),
@@ -104,17 +109,18 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
         "我们不知道结局会不会不同。但这一次，每一分钟都有一个有名有姓的人负责。",
         "We do not know whether it would have ended otherwise. But this time somebody with a name answered for every minute.",
     ),
-    "hours": ("{h}小时{m}分", "{h}h {m}m"),
+    "hours": ("{h}小时", "{h}h"),
+    "minutes": ("{m}分", "{m}m"),
     "nobody": ("无人", "nobody"),
     "reporter": ("上报人（身份保密）", "the reporter (kept secret)"),
 
     # ---- the life ---------------------------------------------------------------------------------------------------------------
     "life": ("一个个案的一生：从一句话到市级结案评估", "A case's whole life: from a word to the city's closure evaluation"),
     "about.life": (
-        "另一个孩子，另一个班里的春天。个案 {number}，{days} 天。",
-        "Another child, the same spring. Case {number}, {days} days.",
+        "另一个孩子，同一个春天。个案 {number}，从第一句话到结案 {days} 天。",
+        "Another child, the same spring. Case {number}, {days} days from the first word to its closure.",
     ),
-    "by_two": ("{who}，第二人 {second}", "{who}, with {second}"),
+    "by_two": ("{who}，第二人{second}", "{who}, with {second}"),
     "rhythm": (
         "随访 {contacts} 次，其中按时 {kept} 次；复评 {reviews} 次。频率随风险走：{risks}。",
         "{contacts} contacts with the child, {kept} of them in time; {reviews} reviews. The rhythm follows the risk: {risks}.",
@@ -124,14 +130,13 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
         "一次迟到：本应在 {due} 前，实际 {made}；其间已通知{roles}。随访补上，迟到留在记录里。",
         "One came late: due {due}, made {made}; meanwhile these were told: {roles}. It was made up for, and the lateness stays on record.",
     ),
-    "ended": ("结案由 {who} 作出，{second} 是另一个人；缺一不可。", "{who} closed it, and {second} is the other person; neither could alone."),
+    "ended": ("结案由{who} 作出，第二人是{second}；缺一不可。", "{who} closed it, and {second} is the other person; neither could alone."),
 
     # ---- the queues ----------------------------------------------------------------------------------------------------------------
     "queues": ("{at}，四个人各自打开待办", "{at}: four people open their queues"),
     "about.queues": (
-        "这个下午进来三句话，其中一句没有人理会，已经到了市级。每个人只看到自己该办、该负责的。",
-        "Three words came in this afternoon; one of them nobody took up, and it has reached the city. Each sees what is theirs to do "
-        "or to answer for.",
+        "这个下午进来三句话，第一句没有人理会。每个人只看到自己该办、该负责的。",
+        "Three words came in this afternoon, and nobody took up the first. Each person sees what is theirs to do or to answer for.",
     ),
     "queue_empty": ("没有待办。", "Nothing waits."),
     "queue_late": ("超时 {span}", "late {span}"),
@@ -146,5 +151,5 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
     ),
     "no_diagnosis": ("风险颜色只说明要多快有人处理，不是诊断。", "A colour says how soon somebody must act. It is no diagnosis."),
     "next": ("接下来可以试试：", "Try these three next:"),
-    "facts": ("课桌里有一张字条", "There was a note in the desk"),
+    "facts": ("课桌里有一张字条", "A note in the desk"),
 })  # fmt: skip

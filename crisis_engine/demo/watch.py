@@ -17,12 +17,15 @@ from crisis_engine.testing import SettableClock
 OPERATOR = "p-9"
 """Through whose eyes the demo reads: the operator sees clocks and kinds, never a fact."""
 
+IDLE = 5
+"""Minutes between two sweeps while nothing is due: each leaves its heartbeat on the disk, and 364 of them would be most of the demo."""
+
 Fields = Mapping[str, Any] | Callable[[datetime], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened in one minute. `kind`: people, refused, armed, late, remind, met, raised, told."""
+    """One thing that happened in one minute. `kind`: people, record, refused, armed, late, remind, met, raised, told."""
 
     at: datetime
     kind: str
@@ -101,7 +104,7 @@ class Watch:
 
     def people(self, step: Step) -> None:
         """Do what a step says, and keep it; a refusal that the step expects is kept as one."""
-        now, kind = self.sandbox.clock(), "people"
+        now, kind = self.sandbox.clock(), "people" if step.by else "record"
         if step.refused:
             try:
                 self.sandbox.act(self.number, step.by, step.move, step.fields)
@@ -172,7 +175,8 @@ class Day:
     @property
     def ever_late(self) -> dict[str, datetime]:
         """Every clock that was ever late, with the moment of the first time."""
-        return {e.clock: e.due_at for e in reversed(self.entries) if e.due_at is not None and (e.kind == "late" or (e.kind == "met" and e.late))}
+        late = [entry for entry in self.entries if entry.kind == "late" or entry.late]
+        return {entry.clock: entry.due_at for entry in reversed(late) if entry.due_at is not None}
 
     @property
     def raised(self) -> list[tuple[datetime, str]]:
@@ -193,7 +197,10 @@ class Day:
 
 
 def replay(sandbox: Sandbox, name: str, first: Step, steps: tuple[Step, ...], until: datetime, *, subject: str, unit: str) -> Day:
-    """Play a day minute by minute: people act as the steps say, the sweep comes after them, and whatever is new is kept."""
+    """Play a day minute by minute: people act as the steps say, the sweep comes after them, and whatever is new is kept.
+
+    It sweeps in each minute in which anything is due or anybody acted, and every IDLE minutes otherwise.
+    """
     sandbox.until(_at(until, first.at))
     fields = first.fields if isinstance(first.fields, Mapping) else {}
     number, shows = sandbox.report(first.by, subject, unit, str(fields["facts"]), *fields["cues"])
@@ -203,15 +210,15 @@ def replay(sandbox: Sandbox, name: str, first: Step, steps: tuple[Step, ...], un
     by_minute: dict[str, list[Step]] = {}
     for step in steps:
         by_minute.setdefault(step.at, []).append(step)
-    now, soonest = sandbox.clock(), watch.view.deadlines
+    now, next_at = sandbox.clock(), sandbox.engine.sweep().next_at
     while now < until:
         now = sandbox.clock.advance(timedelta(minutes=1))
         doing = by_minute.get(now.strftime("%H:%M"), [])
         for step in doing:
             watch.people(step)
-        if sandbox.engine.sweep().cases or doing or any(clock.due_at <= now for clock in soonest if clock.status == "armed"):
+        if doing or now.minute % IDLE == 0 or (next_at is not None and next_at <= now):
+            next_at = sandbox.engine.sweep().next_at
             watch.look()
-            soonest = watch.view.deadlines
     watch.look()
     sandbox.engine.deliver()
     return Day(name, number, tuple(watch.entries), watch.view, watch.labels, watch.marks, shows, tuple(sandbox.channel.sent), now)

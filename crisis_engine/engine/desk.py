@@ -11,7 +11,7 @@ from crisis_engine.core.calendar import Calendar
 from crisis_engine.core.decide import check_sight, decide_calendar, decide_presence
 from crisis_engine.core.errors import BadInput, NotFound
 from crisis_engine.core.events import Linked
-from crisis_engine.core.model import Absence
+from crisis_engine.core.model import Absence, Person, Subject
 from crisis_engine.core.network import Gap, gaps
 from crisis_engine.core.pen import Pen
 from crisis_engine.core.world import World
@@ -25,6 +25,7 @@ from .worlds import Worlds, stored_case
 
 if TYPE_CHECKING:
     from crisis_engine.core.procedure import Procedure
+    from crisis_engine.roster import RosterSet
 
 GAP = timedelta(minutes=10)
 """A sweep that comes so long after the one before is an outage of its own (D: our design)."""
@@ -37,7 +38,7 @@ class Desk(Worlds):
 
     # ---- roster -----------------------------------------------------------------------------------------------------
 
-    def import_roster(self, roster: Any, *, by: str = "operator") -> dict[str, int]:  # noqa: ANN401 - any object with the six tuples of a RosterSet
+    def import_roster(self, roster: RosterSet, *, by: str = "operator") -> dict[str, int]:
         """Write units, persons, duties, absences, subjects and guardians; return counts by kind. The last import wins by id."""
         with self.store.writing() as tx:
             counts = tx.import_roster(roster)
@@ -108,6 +109,16 @@ class Desk(Worlds):
                 "duties": [{"role": d.role, "unit": d.unit, "person": d.person} for d in tx.duties_under(unit)],
                 "subjects": [{"id": s.ref, "unit": s.unit} for s in tx.subjects_under(unit)] if subjects else [],
             }
+
+    def known_roster(self) -> RosterSet:
+        """Return the units, persons and children that roster files may refer to, without names or contacts."""
+        from crisis_engine.roster import RosterSet  # noqa: PLC0415 - an import of files is rare, a queue is not
+
+        with self.store.reading() as tx:
+            return RosterSet(
+                units=tuple(tx.units_under()), persons=tuple(Person(person.id) for person in tx.persons()),
+                subjects=tuple(Subject("", subject.ref, subject.unit) for subject in tx.subjects_under()),
+            )
 
     def roster_gaps(self) -> tuple[Gap, ...]:
         """Return the gaps of the four-level network as the roster stands now."""

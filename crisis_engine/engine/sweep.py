@@ -31,6 +31,9 @@ FIRST_REST, LONGEST_REST = timedelta(minutes=1), timedelta(minutes=15)
 WATCHERS = ("operator", "county_officer", "city_officer")
 """Who is told of a case that the engine cannot decide: its clocks stand, so people must look."""
 
+READ_AHEAD = 8
+"""Batches whose cases are read ahead, unlocked, and then locked and written in the order of their rows: some seconds' work."""
+
 _ENGINE = Actor(ENGINE)
 
 
@@ -80,14 +83,18 @@ def sweep(
     """Hand over what somebody left, then fire what is due, soonest first, until nothing is due or `limit` cases were written."""
     counts = Counts(resting=failing.resting(now))
     with store.reading() as tx:
-        due = bool(tx.due(now, 1))
         ended = bool(tx.ended_presences(now, 1))
     if ended:
         _hand_over_all(store, sources, now, counts)
-    while due and (limit is None or counts.cases + len(counts.failed) < limit):
+    while limit is None or counts.cases + len(counts.failed) < limit:
         most = batch if limit is None else min(batch, limit - counts.cases - len(counts.failed))
-        done, asked = _one_batch(store, sources, now, most, counts)
-        due = done > 0 and asked >= most
+        asked = most if limit is not None else READ_AHEAD * batch
+        with store.reading() as tx:
+            ids = _due(tx, now, asked, counts)
+        for start in range(0, len(ids), most):
+            _one_batch(store, sources, now, ids[start:start + most], counts)
+        if len(ids) < asked:
+            break
     if counts.failed:
         with store.writing() as tx:
             _alarm_failed(tx, sources, now, counts.failed)
@@ -99,25 +106,23 @@ def sweep(
     return SweepReport(counts.cases, counts.rungs, counts.raised, counts.handed_over, len(counts.failed), next_at)
 
 
-def _one_batch(store: Store | HostStore, sources: Sources, now: datetime, most: int, counts: Counts) -> tuple[int, int]:
-    """Decide and write one batch; return how many cases were written and how many were due."""
+def _one_batch(store: Store | HostStore, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> None:
+    """Decide and write one batch; when it cannot be written whole, case by case, so that one broken case holds up nobody else."""
     with calm_collector():
         try:
             with store.writing() as tx:
-                ids = _due(tx, now, most, counts)
-                before = len(counts.failed)
-                written = fire(tx, sources, now, ids, counts)
-                return written + len(counts.failed) - before, len(ids)
+                fire(tx, sources, now, ids, counts)
         except CrisisError as error:
-            if error.exit_code in {74, 75} or most == 1:
+            if error.exit_code in {74, 75}:
                 raise
             log("sweep.batch_failed", error=type(error).__name__)
-    return _one_by_one(store, sources, now, most, counts)
+            _one_by_one(store, sources, now, ids, counts)
 
 
 def _due(tx: Tx, now: datetime, most: int, counts: Counts) -> list[int]:
+    """Return cases that are due, those read ahead in the order of their rows: neighbours share pages."""
     left_out = counts.failed | counts.resting
-    return [case for case in tx.due(now, most + len(left_out)) if case not in left_out][:most]
+    return sorted([case for case in tx.due(now, most + len(left_out)) if case not in left_out][:most])
 
 
 def _alarm_failed(tx: Tx, sources: Sources, now: datetime, failed: set[int]) -> None:
@@ -135,24 +140,19 @@ def _alarm_failed(tx: Tx, sources: Sources, now: datetime, failed: set[int]) -> 
             tx.append([Change(before=stored, after=case, events=(), notices=(notice,), two=stored.two, sole=stored.sole)])
 
 
-def _one_by_one(store: Store | HostStore, sources: Sources, now: datetime, most: int, counts: Counts) -> tuple[int, int]:
-    """A batch could not be written whole: write its cases one by one, so that one broken case holds up nobody else."""
-    with store.reading() as tx:
-        ids = _due(tx, now, most, counts)
-    done = 0
+def _one_by_one(store: Store | HostStore, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> None:
     for case in ids:
         try:
             with store.writing() as tx:
-                done += fire(tx, sources, now, [case], counts)
+                fire(tx, sources, now, [case], counts)
         except CrisisError as error:
             if error.exit_code in {74, 75}:
                 raise
             counts.failed.add(case)
             log("sweep.case_failed", row=case, error=type(error).__name__)
-    return done + len(counts.failed), len(ids)
 
 
-def fire(tx: Tx, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> int:
+def fire(tx: Tx, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> None:
     """Fire all that is due on these cases inside one transaction; a case that cannot be decided is left out and counted."""
     stored = [one for one in tx.cases(ids) if one.case.open and (one.case.next_at or now) <= now]
     resolver = sources.resolver(tx, units_of(stored), now)
@@ -164,7 +164,6 @@ def fire(tx: Tx, sources: Sources, now: datetime, ids: list[int], counts: Counts
     for change in changes:
         counts.rungs += sum(1 for event in change.events if event.kind == "rung_fired")
         counts.raised += change.before is not None and change.after.tier.rank > change.before.case.tier.rank
-    return len(changes)
 
 
 def _decided(

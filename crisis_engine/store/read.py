@@ -48,11 +48,14 @@ _AT_A_POST = (
     f"SELECT {_QUEUE_COLUMNS} FROM crisis_deadline d JOIN crisis_case c ON c.id = d.case_id"  # noqa: S608 (constants)
     f" WHERE d.status = 'armed' AND d.unit = :unit AND d.role = :role{_NOT_RECUSED} ORDER BY d.due_at"
 )
-_AT_A_TIER = (
+_ANSWERED = (
     f"SELECT {_QUEUE_COLUMNS} FROM crisis_case c JOIN crisis_deadline d"  # noqa: S608 (constants)
     " ON d.case_id = c.id AND d.status = 'armed' AND d.due_at = c.due_at"
-    f" WHERE c.final IS NULL AND c.answers_unit = :unit AND c.answers_role = :role{_NOT_RECUSED} ORDER BY c.due_at"
+    f" WHERE c.final IS NULL AND c.answers_unit = :unit AND c.answers_role = :role{_NOT_RECUSED}"
 )
+# A class has few cases and is found by their unit; so an index of who answers has to hold only what was raised above the class.
+_AT_A_CLASS = f"{_ANSWERED} AND c.unit = :unit AND c.tier IN ('peer', 'class') ORDER BY c.due_at"
+_AT_A_TIER = f"{_ANSWERED} AND c.tier NOT IN ('peer', 'class') ORDER BY c.due_at"
 _DUE_COLUMN = 10
 
 
@@ -100,12 +103,15 @@ class CaseReads(Statements):
     def armed_for(self, person: str) -> list[int]:
         """Return the ids of the open cases with a clock that the person holds, or for which the person answers.
 
-        Who answers was found among the duties of the unit that answers, so the person's own duties name the places to look at.
+        Whoever holds or answers was found among the duties of a post, so the person's own duties name the places to look at.
         """
         return self._ids(
-            "SELECT case_id AS id FROM crisis_deadline WHERE status = 'armed' AND holder = :person UNION"
-            " SELECT id FROM crisis_case WHERE final IS NULL AND answers = :person"
-            " AND answers_unit IN (SELECT unit FROM crisis_duty WHERE person = :person) ORDER BY id",
+            "SELECT d.case_id AS id FROM crisis_duty h JOIN crisis_deadline d ON d.unit = h.unit AND d.role = h.role"
+            " WHERE h.person = :person AND d.status = 'armed' AND d.holder = :person UNION"
+            " SELECT id FROM crisis_case WHERE final IS NULL AND answers = :person AND tier NOT IN ('peer', 'class')"
+            " AND answers_unit IN (SELECT unit FROM crisis_duty WHERE person = :person) UNION"
+            " SELECT id FROM crisis_case WHERE final IS NULL AND answers = :person AND tier IN ('peer', 'class')"
+            " AND unit IN (SELECT unit FROM crisis_duty WHERE person = :person) ORDER BY id",
             person=person,
         )
 
@@ -142,7 +148,8 @@ class CaseReads(Statements):
         """
         sources = [self._stream(_AT_A_POST, unit=unit, role=role, person=recused_person) for role, unit in dict.fromkeys(duties)]
         sources += [
-            self._stream(_AT_A_TIER, unit=unit, role=role, person=recused_person) for role, unit in dict.fromkeys(answers)
+            self._stream(sql, unit=unit, role=role, person=recused_person)
+            for role, unit in dict.fromkeys(answers) for sql in (_AT_A_CLASS, _AT_A_TIER)
         ]
         seen: set[int] = set()
         found: list[QueueRow] = []

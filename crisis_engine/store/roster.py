@@ -126,6 +126,10 @@ class RosterRows(Statements):
         row = self._row("SELECT id, name, contact FROM crisis_person WHERE id = :id", id=person_id)
         return row and Person(*row)
 
+    def persons(self) -> list[Person]:
+        """Return everybody who can hold a duty."""
+        return [Person(*row) for row in self._rows("SELECT id, name, contact FROM crisis_person ORDER BY id")]
+
     def subject(self, ref: str) -> Subject | None:
         """Return the child of that ref, the school's own id."""
         row = self._row(_SUBJECTS + " WHERE ref = :ref", ref=ref)

@@ -66,7 +66,8 @@ class CaseRow(Row, table=True):
         ),
         _partial("crisis_case_sole", "workflow", "subject", where="final IS NULL AND sole AND subject IS NOT NULL", unique=True),
         _partial("crisis_case_next", "next_at", where="final IS NULL"),
-        _partial("crisis_case_answers", "answers_unit", "due_at", where="final IS NULL"),
+        _partial("crisis_case_answers", "answers_unit", "due_at", where="final IS NULL AND tier NOT IN ('peer', 'class')"),
+        _partial("crisis_case_unanswered", "id", where="final IS NULL AND answers IS NULL"),
         _partial("crisis_case_subject", "subject", where="subject IS NOT NULL"),
         _partial("crisis_case_parent", "parent", where="parent IS NOT NULL"),
         Index("crisis_case_unit", "unit"),
@@ -108,12 +109,12 @@ class DeadlineRow(Row, table=True):
 
     __tablename__ = "crisis_deadline"
     __table_args__ = (
-        UniqueConstraint("case_id", "name", "n", name="crisis_deadline_arming"),
         _one_of("sort", ("safety", "paper"), "crisis_deadline_sort"),
         _one_of("status", ("armed", "met", "dropped"), "crisis_deadline_status"),
-        _partial("crisis_deadline_case", "case_id", where="status = 'armed'"),
+        _partial("crisis_deadline_armed", "case_id", "name", where="status = 'armed'", unique=True),   # a name runs once at a time
+        _partial("crisis_deadline_ended", "case_id", where="status <> 'armed'"),
         _partial("crisis_deadline_queue", "unit", "role", "due_at", where="status = 'armed'"),
-        _partial("crisis_deadline_holder", "holder", where="status = 'armed'"),
+        _partial("crisis_deadline_unheld", "case_id", where="status = 'armed' AND holder IS NULL"),
         _partial("crisis_deadline_provisional", "case_id", where="status = 'armed' AND provisional"),
     )
 

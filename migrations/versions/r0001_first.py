@@ -173,7 +173,9 @@ def _case() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("number", name="crisis_case_number"),
     )
-    op.create_index("crisis_case_answers", "crisis_case", ["answers_unit", "due_at"], **_where("final IS NULL"))
+    op.create_index("crisis_case_answers", "crisis_case", ["answers_unit", "due_at"],
+                    **_where("final IS NULL AND tier NOT IN ('peer', 'class')"))
+    op.create_index("crisis_case_unanswered", "crisis_case", ["id"], **_where("final IS NULL AND answers IS NULL"))
     op.create_index("crisis_case_next", "crisis_case", ["next_at"], **_where("final IS NULL"))
     op.create_index("crisis_case_parent", "crisis_case", ["parent"], **_where("parent IS NOT NULL"))
     op.create_index(
@@ -337,10 +339,10 @@ def _deadline() -> None:
         sa.CheckConstraint("status IN ('armed', 'met', 'dropped')", name="crisis_deadline_status"),
         sa.ForeignKeyConstraint(["case_id"], ["crisis_case.id"]),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("case_id", "name", "n", name="crisis_deadline_arming"),
     )
-    op.create_index("crisis_deadline_case", "crisis_deadline", ["case_id"], **_where("status = 'armed'"))
-    op.create_index("crisis_deadline_holder", "crisis_deadline", ["holder"], **_where("status = 'armed'"))
+    op.create_index("crisis_deadline_armed", "crisis_deadline", ["case_id", "name"], unique=True, **_where("status = 'armed'"))
+    op.create_index("crisis_deadline_ended", "crisis_deadline", ["case_id"], **_where("status <> 'armed'"))
+    op.create_index("crisis_deadline_unheld", "crisis_deadline", ["case_id"], **_where("status = 'armed' AND holder IS NULL"))
     op.create_index("crisis_deadline_provisional", "crisis_deadline", ["case_id"], **_where("status = 'armed' AND provisional"))
     op.create_index("crisis_deadline_queue", "crisis_deadline", ["unit", "role", "due_at"], **_where("status = 'armed'"))
 
