@@ -19,7 +19,8 @@ if TYPE_CHECKING:
         StoreError,
     )
     from .engine import Engine, open_engine
-    from .engine.view import CaseView, DeliverReport, MoveView, QueueItem, Receipt, SweepReport
+    from .engine.look import QueueItem
+    from .engine.view import CaseView, DeliverReport, MoveView, Receipt, SweepReport
 
 __version__ = "0.1.0"
 
@@ -28,7 +29,8 @@ _HOME = {
         ("BadInput", "Busy", "CommandRejected", "CrisisError", "DefinitionError", "NotAllowed", "NotFound", "ProofFailed", "RosterError",
          "StaleVersion", "StoreError"), "core.errors"),
     **dict.fromkeys(("Engine", "open_engine"), "engine"),
-    **dict.fromkeys(("CaseView", "DeliverReport", "MoveView", "QueueItem", "Receipt", "SweepReport"), "engine.view"),
+    **dict.fromkeys(("CaseView", "DeliverReport", "MoveView", "Receipt", "SweepReport"), "engine.view"),
+    "QueueItem": "engine.look",
 }
 
 __all__ = [

@@ -18,6 +18,7 @@ from crisis_engine.core.model import Risk, Tier
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.workflow import ClockDef
 from crisis_engine.engine import Engine
+from crisis_engine.refusals import in_chinese
 from crisis_engine.store import Stored, Tx
 from crisis_engine.store import examine as ask
 
@@ -97,7 +98,7 @@ class _Examination:
             yield from list(check())
         except CrisisError as error:
             yield Finding(_WORDS[name][0], name, ok=False, text_en=f"{name} could not be checked: {error.message}",
-                          text_zh=f"无法检查（{name}）：{error.message}")
+                          text_zh=f"无法检查（{name}）：{in_chinese(error.message)}")
 
     def _say(self, name: str, cases: Iterable[str], count: int, variant: str = "", **fields: object) -> Finding:
         """Put a result into words; a variant is another sentence of the same check, for something that is no broken promise."""

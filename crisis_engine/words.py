@@ -76,6 +76,9 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
     "role.city_duty": ("市级值班员", "city duty officer"),
     "role.city_leading_group": ("市领导小组", "city leading group"),
     "role.operator": ("系统管理员", "operator"),
+    "role.tier_holder": ("当前层级的负责人", "whoever answers"),
+    "role.addressee": ("受托单位", "addressee"),
+    "role.engine": ("系统", "the engine"),
     "mark.V": ("已核实", "verified"),
     "mark.T": ("模板", "template"),
     "mark.B": ("未核实：背景知识", "unverified: background"),
@@ -99,7 +102,7 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
     "number.120": ("120 急救", "120 ambulance"),
     "number.12356": ("12356 心理援助热线", "12356 psychological support line"),
 
-    # ---- refusals: the frame is translated, the sentence inside is the engine's own -----------------------------------------
+    # ---- refusals: the frame; the sentence inside is the engine's own, in Chinese by refusals/ --------------------------------
     "refused.1": ("规则不允许", "Refused by the rules"),
     "refused.2": ("命令有误", "Not a complete command"),
     "refused.3": ("未找到", "Not found"),
@@ -145,6 +148,8 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
     "usage.sandbox_now": ("CRISIS_NOW 只能用于沙箱数据库，本库不是。", "CRISIS_NOW works in a sandbox database only, and this is none."),
     "usage.sandbox_now.way_out": ("取消 CRISIS_NOW，或用 crisis init --sandbox 新建一个。",
                                   "Unset CRISIS_NOW, or make another with: crisis init --sandbox"),
+    "usage.share": ("{given} 不是一份。", "{given} is no share."),
+    "usage.share.way_out": ("写成 1/2 与 2/2。", "Write 1/2 in one process and 2/2 in the other."),
     "usage.utf8": ("参数不是 UTF-8 文字。", "An argument is not UTF-8 text."),
     "usage.utf8.way_out": ("把终端设为 UTF-8，或用 --facts-file。", "Set the terminal to UTF-8, or use --facts-file."),
     "usage.output": ("结果无法写出：磁盘已满或设备出错。", "The output cannot be written: the disk is full or failing."),
@@ -234,6 +239,8 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
     "option.number": ("个案编号，或 next。", "Case number, or next."),
     "option.move": ("办理事项，见 crisis moves。", "The move, see crisis moves."),
     "option.seen": ("只在个案仍是这一版本时办理。", "Act only if the case is still at this version."),
+    "option.share": ("第几份/共几份：把积压的个案分给几个进程，如 1/2 与 2/2。",
+                     "Which of how many: divides a backlog among processes, as 1/2 and 2/2."),
     "option.limit": ("最多多少条。", "At most so many."),
     "option.to": ("通知文件（CRISIS_NOTICES），默认 crisis-notices.jsonl。",
                   "Notice file (CRISIS_NOTICES); default crisis-notices.jsonl."),

@@ -6,6 +6,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -21,7 +22,6 @@ from crisis_engine import CrisisError, Engine, open_engine
 from crisis_engine.almanac import published_calendar
 from crisis_engine.core.case import Case
 from crisis_engine.core.model import RISKS, TIERS, Absence, Duty, Risk, Subject
-from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.resolve import paths
 from crisis_engine.core.workflow import FieldDef, MoveDef
 from crisis_engine.example import EXAMPLE_NOW, example_roster
@@ -35,10 +35,11 @@ PICK = st.integers(0, 999)      # chooses from whatever there is by then: `pick(
 SEED = st.integers(0, 99_999)   # of the fields of a form
 LAST = datetime(2034, 1, 1, tzinfo=UTC)
 ONWARD = frozenset({
-    "acknowledge", "start_assessment", "assess", "triage", "plan", "step_down", "request_closure", "county_agree", "close_at_county", "city_pass",
-    "confirm_end"})
+    "acknowledge", "start_assessment", "assess", "triage", "plan", "step_down", "request_closure", "county_agree", "close_at_county",
+    "city_pass", "confirm_end"})
 JUNK: tuple[object, ...] = (
-    None, "", "nonsense", [], ["x"], 5, 3.5, True, {"a": 1}, b"bytes", "\x00", "\ud800", "9" * 30, "字" * 30_000, datetime(2026, 3, 2, 8, 0),  # noqa: DTZ001
+    None, "", "nonsense", [], ["x"], 5, 3.5, True, {"a": 1}, b"bytes", "\x00", "\ud800", "9" * 30, "字" * 30_000,
+    datetime(2026, 3, 2, 8, 0),  # noqa: DTZ001 - without a zone, as a host may send it
     "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", timedelta(1), ["p-31", "p-31", None], "2026-02-30", -1, object(),
 )
 
@@ -83,8 +84,8 @@ class City(RuleBasedStateMachine):
         self.staff = sorted({duty.person for duty in self.posts})
         self.family = [guardian.id for guardian in roster.guardians if guardian.subject in self.children]
         self.cast = [*self.staff, *self.family, *self.children, "p-nobody", "engine"]
-        known = {person.id for person in roster.persons} | {guardian.id for guardian in roster.guardians} | {kid.ref for kid in roster.subjects}
-        self.watch = Watch(path, self.engines[0], known)
+        known = [*(person.id for person in roster.persons), *(guardian.id for guardian in roster.guardians)]
+        self.watch = Watch(path, self.engines[0], [*known, *(kid.ref for kid in roster.subjects)])
         self.keys: list[tuple[Call, object]] = []
         # Case numbers are drawn from a seed, so that a failure comes again: which cases the city samples (抽查) goes by the number.
         self._tokens = patch("secrets.choice", Random(0).choice)
@@ -108,13 +109,14 @@ class City(RuleBasedStateMachine):
     def attempt(self, call: Call, *, present: bool = False) -> object | None:
         """Do something that may be refused: then nothing was written, and the refusal tells no fact. Look at everything either way."""
         type(self).commands += 1
-        stamp = self.watch.stamp()
+        stamp, refused = self.watch.stamp(), None
         try:
             answer = call()
         except CrisisError as error:
-            assert self.watch.stamp() == stamp, f"refused and yet written: {error}"
-            assert FACT not in f"{error} {error.data}", "a refusal tells a fact"
-            answer = None
+            answer, refused = None, error
+        if refused is not None:
+            assert self.watch.stamp() == stamp, f"refused and yet written: {refused}"
+            assert FACT not in f"{refused} {refused.data}", "a refusal tells a fact"
         self.watch.look(self.now, present=present and answer is not None)
         return answer
 
@@ -139,30 +141,37 @@ class City(RuleBasedStateMachine):
         return [*([case.answers] if "tier_holder" in roles and case.answers else []), *found] or ["p-31"]
 
     def make(self, case: Case, move: MoveDef, actor: str, seed: int, *, junk: bool = False) -> object | None:
-        fields = self.form(case, move.fields, Random(seed), junk=junk)
+        fields = self.form(case, move, Random(seed), junk=junk)
         version = case.version - 1 if seed % 17 == 0 else case.version if seed % 3 == 0 else None
         return self.attempt(lambda: self.engine(seed).act(case.number, move.name, by=actor, fields=fields, version=version))
 
-    def form(self, case: Case | None, fields: tuple[FieldDef, ...], rnd: Random, *, junk: bool) -> dict[str, Any]:
-        procedure = self.watch.procedure(case) if case is not None else None
-        form = {field.name: self.value(case, procedure, field, rnd) for field in fields if field.required or rnd.random() < 0.5}
+    def form(self, case: Case, move: MoveDef, rnd: Random, *, junk: bool) -> dict[str, Any]:
+        form = {field.name: self.value(case, field, rnd) for field in move.fields if field.required or rnd.random() < 0.5}
+        fits = {
+            "hold": [clock.name for clock in case.clocks if clock.due_at <= self.now],
+            "pause": [clock.name for clock in case.clocks if clock.kind == "paper"],
+            "resume": [clock.name for clock in case.clocks if clock.paused_at is not None],
+        }
+        for key, names in fits.items():
+            if key in move.sets and names:
+                form["clock"] = rnd.choice(names)
         if junk and rnd.random() < 0.2:
             form[rnd.choice(["risk", "nonsense", "by", "second", "版本"])] = rnd.choice(JUNK)
         elif junk and form:
             form[rnd.choice(sorted(form))] = rnd.choice(JUNK)
         return form
 
-    def value(self, case: Case | None, procedure: Procedure | None, field: FieldDef, rnd: Random) -> object:
-        if field.type in {"choice", "choices"} and procedure is not None:
+    def value(self, case: Case, field: FieldDef, rnd: Random) -> object:
+        procedure = self.watch.procedure(case)
+        if field.type in {"choice", "choices"}:
             options = list(procedure.policy.cues if field.of == "cue" else procedure.workflow.choices.get(field.of or "", {}))
             return rnd.choice(options) if field.type == "choice" else rnd.sample(options, rnd.randint(0, 2))
         if field.type == "clock":
-            running = [clock.name for clock in case.clocks] if case is not None else []
-            return rnd.choice([*running, "nonsense"])
+            return rnd.choice([*(clock.name for clock in case.clocks), "nonsense"])
         made: Mapping[str, Callable[[], object]] = {
             "text": lambda: FACT + "字" * rnd.randint(0, 5),
             "bool": lambda: rnd.random() < 0.3,
-            "cues": lambda: rnd.sample(list(procedure.policy.cues) if procedure is not None else ["withdrawn"], rnd.choice([0, 0, 1, 2])),
+            "cues": lambda: rnd.sample(list(procedure.policy.cues), rnd.choice([0, 0, 1, 2])),
             "time": lambda: self.now + rnd.choice([-60, 5, 25, 25, 100, 60 * 20, 60 * 24 * 6, 60 * 24 * 20]) * timedelta(minutes=1),
             "date": lambda: (self.now + timedelta(days=rnd.randint(0, 60))).date().isoformat(),
             "risk": lambda: rnd.choice(RISKS[1:]),
@@ -192,10 +201,12 @@ class City(RuleBasedStateMachine):
         near = [duty.person for duty in self.posts if duty.unit in paths(child.unit)]
         form: dict[str, Any] = {
             "unit": child.unit, "subject": None if unknown else child.ref, "by": pick(self.cast if by % 4 == 0 else near, by),
-            "facts": FACT, "cues": cues, "danger_now": danger, "about_staff": rnd.sample([*near, *self.family], about), "key": f"k-{seed}-{by}",
+            "facts": FACT, "cues": cues, "danger_now": danger, "about_staff": rnd.sample([*near, *self.family], about),
+            "key": f"k-{seed}-{by}",
         }
         if junk:
-            form |= rnd.choice([{name: text} for name in ("unit", "subject", "by", "facts") for text in ("nonsense", "", "字" * 30_000, "\x00", "\ud800")]
+            words = ("nonsense", "", "字" * 30_000, "\x00", "\ud800")
+            form |= rnd.choice([{name: word} for name in ("unit", "subject", "by", "facts") for word in words]
                                + [{"cues": ["nonsense"]}, {"cues": "means"}, {"about_staff": ["p-nobody"]}, {"about_staff": [""]}])
             form["key"] = None
         elif self.keys and seed % 5 == 0:
@@ -218,9 +229,13 @@ class City(RuleBasedStateMachine):
     @rule(which=PICK, by=PICK, seed=SEED, junk=st.sampled_from([False, False, True]))
     def move_at_random(self, which: int, by: int, seed: int, junk: bool) -> None:  # noqa: FBT001
         case = self.case(which)
-        moves = list(self.watch.procedure(case).workflow.moves.values())
-        move = pick(moves if seed % 4 == 0 else [each for each in moves if case.stage in each.from_stages] or moves, seed)
-        self.make(case, move, pick(self.cast, by) if by % 5 == 0 else pick(self.actors(case, move.by), by), seed, junk=junk)
+        moves = self.watch.procedure(case).workflow.moves
+        actor = pick(self.cast if by % 5 == 0 else self.actors(case, tuple({duty.role for duty in self.posts} - {"peer"})), by)
+        possible = list(moves.values())
+        if seed % 5:
+            with suppress(CrisisError):
+                possible = [moves[view.name] for view in self.engine(by).moves(case.number, by=actor) if view.possible] or possible
+        self.make(case, pick(possible, seed), actor, seed, junk=junk)
 
     @precondition(lambda self: self.watch.cases)
     @rule(which=PICK, seed=SEED, times=st.integers(1, 6))
@@ -232,6 +247,9 @@ class City(RuleBasedStateMachine):
 
     def bring_on(self, case: Case, rnd: Random) -> None:
         """Confirm what waits, meet what is owed, or go to the next stage; wait when it is too early for that."""
+        if rnd.random() < 0.25:
+            self.move_at_random(1 + 8 * rnd.randrange(99), rnd.randrange(999), rnd.randrange(999), junk=False)
+            return
         workflow = self.watch.procedure(case).workflow
         if case.proposals:
             for actor in rnd.sample(self.actors(case, workflow.moves[case.proposals[0].move].second), 2):
@@ -240,7 +258,8 @@ class City(RuleBasedStateMachine):
         possible = [move for move in workflow.moves.values() if case.stage in move.from_stages and not move.engine_only]
         if not possible:
             return
-        owed = [move for move in possible if any(case.clock(name) is not None and not workflow.clocks[name].standing for name in move.meets)]
+        once = {clock.name for clock in case.clocks if not workflow.clocks[clock.name].standing}
+        owed = [move for move in possible if once & set(move.meets)]
         onward = [move for move in possible if move.name in ONWARD] or [move for move in possible if move.to is not None]
         lower = [move for move in possible if case.risk is Risk.RED and move.name == "lower_risk"]
         move = rnd.choice(owed or lower or onward or possible)
@@ -261,10 +280,20 @@ class City(RuleBasedStateMachine):
     @rule(which=PICK, whom=PICK, by=PICK)
     def recuse(self, which: int, whom: int, by: int) -> None:
         case = self.case(which)
-        near = [case.answers, *(clock.holder for clock in case.clocks), *self.actors(case, ("county_officer", "city_officer", "leading_group"))]
-        person = pick([each for each in near if each], whom)
+        above = self.actors(case, ("county_officer", "city_officer", "leading_group"))
+        person = pick([each for each in (case.answers, *(clock.holder for clock in case.clocks), *above) if each], whom)
         actor = pick(self.actors(case, ("law_vice_principal", "vice_principal", "city_officer")), by)
         self.attempt(lambda: self.engine(by).act(case.number, "exclude_person", by=actor, fields={"person": [person], "because": FACT}))
+
+    @precondition(lambda self: self.watch.cases)
+    @rule(which=PICK, by=PICK, seed=SEED)
+    def oversee(self, which: int, by: int, seed: int) -> None:
+        """Those above take a late clock in hand, pause one, take the case over, look at it, or give it back."""
+        case = self.case(which)
+        moves = [move for move in self.watch.procedure(case).workflow.moves.values() if {"hold", "pause", "resume"} & set(move.sets)
+                 or move.tier in {"own", "lead"} or move.lead is not None or "oversight" in move.meets]
+        move = pick(moves, seed)
+        self.make(case, move, pick([*self.actors(case, ("tier_holder",)), *self.actors(case, move.by)], by), seed)
 
     @precondition(lambda self: len(self.watch.cases) > 1)
     @rule(one=PICK, other=PICK, by=PICK, relation=st.sampled_from(["related", "part_of", "merged_into"]))
@@ -286,18 +315,23 @@ class City(RuleBasedStateMachine):
         person = self.somebody(which)
         duty = pick([duty for duty in self.posts if duty.person == person] or self.posts, which)
         at = None if later is None else self.now + timedelta(minutes=later)
-        self.attempt(lambda: self.engine(which).end_duty(role=duty.role, unit=duty.unit, person=duty.person, at=at, by="operator"), present=True)
+        self.attempt(lambda: self.engine(which).end_duty(
+            role=duty.role, unit=duty.unit, person=duty.person, at=at, by="operator"), present=True)
 
     def somebody(self, which: int) -> str:
         """Return a person, most often one who holds a clock or answers."""
-        busy = [person for case in self.watch.cases.values() if case.open for person in (case.answers, *(clock.holder for clock in case.clocks))]
-        return pick([person for person in busy if person] if which % 3 and any(busy) else self.staff, which // 3)
+        living = [case for case in self.watch.cases.values() if case.open]
+        busy = [person for case in living for person in (case.answers, *(clock.holder for clock in case.clocks)) if person]
+        return pick(busy if which % 3 and busy else self.staff, which // 3)
 
-    @rule(what=st.sampled_from(["all", "child", "deputy", "successor", "hours"]), which=PICK)
+    @rule(what=st.sampled_from(["all", "child", "deputy", "successor", "hours", "flu", "flu"]), which=PICK)
     def import_roster(self, what: str, which: int) -> None:
         empty = RosterSet((), (), (), (), (), ())
         kid, duty, other = pick(self.kids, which), pick(self.posts, which), pick(self.staff, which // 7)
+        ill = paths(kid.unit)[-1 - which % 6:]   # the city alone, or the county too, or everybody down to the class
+        week = (self.now, self.now + timedelta(days=7))
         changed = {
+            "flu": lambda: replace(empty, absences=tuple(Absence(person, *week) for person in {d.person for d in self.posts if d.unit in ill})),
             "all": lambda: replace(self.roster, absences=(*self.roster.absences, Absence(other, self.now, self.now + timedelta(hours=3)))),
             "child": lambda: replace(empty, subjects=(replace(kid, unit=pick(self.kids, which // 7).unit),)),
             "deputy": lambda: replace(empty, duties=(replace(duty, person=other, rank=2),)),
@@ -354,7 +388,8 @@ class City(RuleBasedStateMachine):
         """Reading changes nothing of a case, whoever reads."""
         case, engine, actor = self.case(which), self.engine(by), pick(self.cast, by)
         before = self.watch.db.execute("SELECT count(*) FROM crisis_event").fetchone()
-        self.attempt(lambda: (engine.case(case.number, by=actor), engine.history(case.number, by=actor), engine.moves(case.number, by=actor)))
+        for ask in (engine.case, engine.history, engine.moves):
+            self.attempt(lambda ask=ask: ask(case.number, by=actor))  # type: ignore[misc]
         self.attempt(lambda: engine.queue(by=actor))
         assert self.watch.db.execute("SELECT count(*) FROM crisis_event").fetchone() == before
 

@@ -14,7 +14,7 @@ from crisis_engine.core.case import Case, Clock
 from crisis_engine.core.deadline import Steps
 from crisis_engine.core.errors import NotAllowed, NotFound
 from crisis_engine.core.evolve import evolve, fold
-from crisis_engine.core.model import Duty, Risk, Tier
+from crisis_engine.core.model import Absence, Duty, Risk, Tier
 from crisis_engine.core.policy import Access
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.resolve import level_of, paths
@@ -32,7 +32,8 @@ _RECORDS = (
     " e.times FROM crisis_event e JOIN crisis_case c ON c.id = e.case_id WHERE e.case_id = ? AND e.seq > ? ORDER BY e.seq"
 )
 _NEVER = {
-    "a rung fired twice": "SELECT case_id, deadline, rung, times FROM crisis_event WHERE kind = 'rung_fired' GROUP BY 1, 2, 3, 4 HAVING count(*) > 1",
+    "a rung fired twice": "SELECT case_id, deadline, rung, times FROM crisis_event WHERE kind = 'rung_fired'"
+    " GROUP BY 1, 2, 3, 4 HAVING count(*) > 1",
     "two notices under one key": "SELECT key FROM crisis_notice GROUP BY key HAVING count(*) > 1",
     "an open case without an armed clock of its own": "SELECT number FROM crisis_case c WHERE final IS NULL"
     " AND NOT EXISTS (SELECT 1 FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed' AND d.next_at IS NOT NULL)",
@@ -60,6 +61,11 @@ class Watch:
         self._heads: dict[int, bytes] = {}
         self._fired: set[tuple[str, str, int, int]] = set()
         self._notice = 0
+        self._version: object = None
+        self._duties: list[Duty] = []
+        self._absences: list[Absence] = []
+        self._roles: dict[str, set[str]] = {}
+        self._at: dict[str, list[Duty]] = {}
         self._twice: list[tuple[datetime, datetime]] = []
         self.latest = datetime.min.replace(tzinfo=UTC)
 
@@ -78,17 +84,25 @@ class Watch:
         return _PROCEDURES[case.procedure]
 
     def duties(self) -> list[Duty]:
-        """Return today's duties."""
-        with self.engine.store.reading() as tx:
-            return tx.duties_under()
+        """Return all duties of the roster, read again only after the roster changed."""
+        version = self.db.execute("SELECT value FROM crisis_meta WHERE name = 'roster_version'").fetchone()
+        if version != self._version:
+            with self.engine.store.reading() as tx:
+                self._duties, self._absences, self._version = tx.duties_under(), tx.absences(), version
+            self._roles, self._at = {}, {}
+            for duty in self._duties:
+                self._roles.setdefault(duty.person, set()).add(duty.role)
+                self._at.setdefault(duty.unit, []).append(duty)
+        return self._duties
 
     # ---- the look -------------------------------------------------------------------------------------------------------
 
     def look(self, now: datetime, *, swept: bool = False, present: bool = False) -> None:
         """Assert every promise: `swept` says that a whole sweep at `now` was the last thing done, `present` that a handover was."""
         self.latest = max(self.latest, now)
+        rows = self.db.execute("SELECT id, number, version FROM crisis_case ORDER BY id").fetchall()
         changed = [
-            (row_id, number) for row_id, number, version in self.db.execute("SELECT id, number, version FROM crisis_case ORDER BY id").fetchall()
+            (row_id, number) for row_id, number, version in rows
             if row_id not in self.cases or self.cases[row_id].version != version
         ]
         for row_id, number in changed:
@@ -116,6 +130,8 @@ class Watch:
                 stored = tx.case(case.number)
                 assert stored is not None
                 assert fold(tx.events(case.number)) == case == stored.case
+        for case in self.cases.values():
+            self._secrecy(case, all_faces=True)
         self.db.close()
 
     # ---- events ---------------------------------------------------------------------------------------------------------
@@ -123,7 +139,8 @@ class Watch:
     def _follow(self, row_id: int) -> None:
         case, head = self.cases.get(row_id), self._heads.get(row_id, GENESIS)
         for row in self.db.execute(_RECORDS, (row_id, case.version if case else 0)).fetchall():
-            record = RawRecord(*row[:6], bool(row[6]), *row[7:])
+            number, seq, at, kind, by, second, two, *rest = row
+            record = RawRecord(number, seq, at, kind, by, second, bool(two), *rest)
             assert list(flaws(record, head, case.version + 1 if case else 1)) == []
             assert FACT not in record.header, "a fact stands in the open part of the log"
             event = decode(record.header, record.secret)
@@ -204,8 +221,8 @@ class Watch:
         level = level_of(self.access, case.answers_role)
         assert level.rank >= case.tier.rank, f"{case.answers_role} answers at {case.tier}"
         if case.answers is None:
-            alarms = self.db.execute("SELECT count(*) FROM crisis_notice WHERE case_id = ? AND what = 'nobody_answers'", (row_id,)).fetchone()
-            assert alarms[0] or not self._terminal(case), f"nobody answers and nobody was alarmed: {case}"
+            alarm = self.db.execute("SELECT 1 FROM crisis_notice WHERE case_id = ? AND what = 'nobody_answers'", (row_id,)).fetchone()
+            assert alarm or not self._terminal(case), f"nobody answers and nobody was alarmed: {case}"
         assert all(case.stage in workflow.moves[proposal.move].from_stages for proposal in case.proposals), case
         self._secrecy(case)
 
@@ -213,18 +230,21 @@ class Watch:
         """Return the moment after which a ladder would be asleep: the plan, or the repeating rung counted from the last event."""
         steps = Steps.of(self.procedure(case).policy, clock.name, case.risk)
         every = steps.ladder[-1].every
-        plan = max(steps.at(min(clock.rung, steps.last), clock.armed_at, clock.due_at), steps.at(len(steps.rule.remind), clock.armed_at, clock.due_at))
-        moments = [plan, case.last_at + (every.wall if every is not None else timedelta()), clock.held_until, clock.paused_until]
+        plan = [steps.at(step, clock.armed_at, clock.due_at) for step in (min(clock.rung, steps.last), len(steps.rule.remind))]
+        moments = [*plan, case.last_at + (every.wall if every is not None else timedelta()), clock.held_until, clock.paused_until]
         return max(moment for moment in moments if moment is not None)
 
     def _terminal(self, case: Case) -> list[str]:
         roles = self.procedure(case).policy.terminal_to
-        return [d.person for d in self.duties() if d.unit == paths(case.unit)[-1] and d.role in roles and d.person not in case.recused]
+        self.duties()
+        return [duty.person for duty in self._at.get(paths(case.unit)[-1], ()) if duty.role in roles and duty.person not in case.recused]
 
-    def _secrecy(self, case: Case) -> None:
+    def _secrecy(self, case: Case, *, all_faces: bool = False) -> None:
+        """Ask as those who may not know; of the three ways to read a case one in turn, for all of them cost as much as the step."""
         engine, number, blind = self.engine, case.number, self._blind(case)
+        faces = (engine.case, engine.history, engine.moves)
         for person in (*case.recused, *blind):
-            for ask in (engine.case, engine.history, engine.moves):
+            for ask in faces if all_faces else (faces[case.version % 3],):
                 refused = _refusal(ask, number, by=person)
                 assert refused is not None, f"{person} may not know of {number} and reads it"
                 if person in case.recused:
@@ -235,17 +255,18 @@ class Watch:
                 assert number not in {line.number for line in engine.queue(by=person)}, f"{number} stands in {person}'s queue"
 
     def _blind(self, case: Case) -> list[str]:
-        roles: dict[str, set[str]] = {}
-        for duty in self.duties():
-            roles.setdefault(duty.person, set()).add(duty.role)
-        return [person for person, held in roles.items() if held <= _PEERS and any(
-            d.person == person and d.unit in paths(case.unit) for d in self.duties())][:1]
+        """Return somebody near the case who writes and never reads, most often a peer of the class; each in turn."""
+        self.duties()
+        near = {duty.person for place in paths(case.unit) for duty in self._at.get(place, ())}
+        blind = sorted(person for person in near if self._roles[person] <= _PEERS)
+        return [blind[case.version % len(blind)]] if blind else []
 
     # ---- the outbox ---------------------------------------------------------------------------------------------------------
 
     def _outbox(self, *, swept: bool) -> None:
-        rows = self.db.execute("SELECT id, key, case_id, people, what, why, error FROM crisis_notice WHERE id > ? ORDER BY id", (self._notice,)).fetchall()
-        heard: set[tuple[int, str, str, str]] = set()
+        sql = "SELECT id, key, case_id, people, what, why, error FROM crisis_notice WHERE id > ? ORDER BY id"
+        rows = self.db.execute(sql, (self._notice,)).fetchall()
+        heard: set[tuple[int, str, str]] = set()
         for self._notice, key, case_id, people, what, why, error in rows:
             case, named = self.cases[case_id], people.split(",")
             assert key.startswith(case.number), key
@@ -255,7 +276,7 @@ class Watch:
             assert self.people.issuperset(named), f"a notice names strangers: {named}"
             assert not case.recused & set(named), f"a recused person is told of {case.number}: {named}"
             if swept:
-                once = {(case_id, what, why, person) for person in named}
+                once = {(case_id, "rung" if why in {"late", "remind"} else f"{what} {why}", person) for person in named}
                 assert not heard & once, f"told twice in one sweep: {heard & once}"
                 heard |= once
 
@@ -277,12 +298,12 @@ class Watch:
         self._twice.append((now, self.latest))
 
     def _presence(self, now: datetime) -> None:
-        with self.engine.store.reading() as tx:
-            duties, absences = tx.duties_under(), tx.absences()
+        duties, absences = self.duties(), self._absences
         away = {each.person for each in absences if each.begins_at <= now < each.ends_at and not self._passed_twice(each.begins_at)}
         held = {
             (duty.person, duty.role, duty.unit) for duty in duties
-            if (duty.begins_at is None or duty.begins_at <= now) and (duty.ends_at is None or duty.ends_at > now or self._passed_twice(duty.ends_at))
+            if (duty.begins_at is None or duty.begins_at <= now)
+            and (duty.ends_at is None or duty.ends_at > now or self._passed_twice(duty.ends_at))
         }
         for case in self.cases.values():
             if case.open:

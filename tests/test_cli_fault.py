@@ -212,7 +212,7 @@ def _breaking_queue() -> str:
     folder.mkdir()
     (folder / "_breaker.py").write_text(f"def queue(*_, **__):\n    secret = {WOUND!r}\n    raise RuntimeError(secret)\n", encoding="utf-8")
     (folder / "sitecustomize.py").write_text(
-        "import crisis_engine.engine, _breaker\ncrisis_engine.engine.Engine.queue = _breaker.queue\n", encoding="utf-8",
+        "import crisis_engine.engine.look, _breaker\ncrisis_engine.engine.look.Look.queue = _breaker.queue\n", encoding="utf-8",
     )
     return os.pathsep.join([str(folder.resolve()), str(Path(__file__).parent.parent)])
 

@@ -190,12 +190,14 @@ def stage_rows(lang: str) -> list[str]:
 
 
 def clock_rows(lang: str) -> list[str]:
-    """Return the clocks: name, what it is called, who must meet it, the budget for each risk, the mark."""
+    """Return the clocks: name, what it is called, who must meet it, the budget for each risk, the mark, the ladder."""
     rows = []
     for clock in PROCEDURE.workflow.clocks.values():
         rule = PROCEDURE.policy.clocks[clock.name]
         budgets = [str(rule.within[risk]) for risk in RISKS]
-        rows.append(row(f"`{clock.name}`", clock.label[lang], clock.who, *budgets, f"{rule.mark} †" if rule.unverified else rule.mark))
+        ladder = ", ".join([rule.ladder, *(f"{risk}: {name}" for risk, name in rule.ladder_by_risk.items())])
+        mark = f"{rule.mark} †" if rule.unverified else rule.mark
+        rows.append(row(f"`{clock.name}`", clock.label[lang], clock.who, *budgets, mark, ladder))
     return rows
 
 

@@ -418,8 +418,10 @@ def test_relations_and_recusals_have_rows_of_their_own(store: Store) -> None:
     [
         ("SELECT id FROM crisis_case WHERE final IS NULL AND next_at <= 5 ORDER BY next_at", "crisis_case_next"),
         ("SELECT min(next_at) FROM crisis_case WHERE final IS NULL", "crisis_case_next"),
-        ("SELECT id FROM crisis_case WHERE final IS NULL AND answers_unit = 'u'"
-         " AND tier NOT IN ('peer', 'class') ORDER BY due_at", "crisis_case_answers"),
+        (
+            "SELECT id FROM crisis_case WHERE final IS NULL AND answers_unit = 'u' AND tier NOT IN ('peer', 'class') ORDER BY due_at",
+            "crisis_case_answers",
+        ),
         ("SELECT id FROM crisis_case WHERE parent = 'x'", "crisis_case_parent"),
         ("SELECT id FROM crisis_case WHERE subject = 'x'", "crisis_case_subject"),
         ("SELECT id FROM crisis_deadline WHERE status = 'armed' AND unit = 'u' AND role = 'r' ORDER BY due_at", "crisis_deadline_queue"),

@@ -111,15 +111,15 @@ def moves(console: Console, number: Number) -> None:
         console.print(console.say("moves.not"), "bold")
     for move in found:
         if not move.possible:
-            console.print(f"  {move.name}  {console.label(move.label)}: {move.why_not}")
+            console.print(f"  {move.name}  {console.label(move.label)}: {console.refusal(move.why_not or '')}")
 
 
 @command("queue", "crisis queue --as p-11")
 def queue(console: Console, limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, metavar="N")] = 50) -> None:
     """Show what waits for whoever acts, soonest due first."""
     by = console.actor
-    with console.engine(reads=True) as engine:
-        items, now = engine.queue(by=by, limit=limit), engine.now()
+    with console.look() as look:
+        items, now = look.queue(by=by, limit=limit), look.now()
     if console.as_json:
         console.json([item.to_json() for item in items])
         return

@@ -9,13 +9,21 @@ import typer
 
 from crisis_engine.cli.command import command
 from crisis_engine.cli.console import Console, path_of_notices
+from crisis_engine.cli.failure import bad_input
 
 
 @command("sweep", "crisis sweep")
-def sweep(console: Console, limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N")] = None) -> None:
+def sweep(
+    console: Console,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N")] = None,
+    share: Annotated[str, typer.Option("--share", metavar="K/N")] = "1/1",
+) -> None:
     """Fire what is due and hand over what somebody left."""
+    place, slash, sweepers = share.partition("/")
+    if not (slash and place.isdecimal() and sweepers.isdecimal() and 1 <= int(place) <= int(sweepers)):
+        raise bad_input("usage.share", given=share)
     with console.engine() as engine:
-        report = engine.sweep(limit=limit)
+        report = engine.sweep(limit=limit, share=(int(place) - 1, int(sweepers)))
     if console.as_json:
         console.json(report.to_json())
         return

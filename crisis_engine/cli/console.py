@@ -11,13 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crisis_engine.cli.failure import bad_input
+from crisis_engine.cli.failure import bad_input, spoken
 from crisis_engine.words import LANGUAGES, say
 
 if TYPE_CHECKING:
     from rich.console import Console as Rich
 
     from crisis_engine import Engine
+    from crisis_engine.engine import Look
     from crisis_engine.notify import Channel
 
 DEFAULT_DB = "sqlite:///crisis.db"
@@ -117,6 +118,17 @@ class Console:
             yield engine
         self._given.done = not reads
 
+    @contextmanager
+    def look(self) -> Iterator[Look]:
+        """Open the database for a queue alone: none of the rules is loaded."""
+        from crisis_engine.engine import open_look
+
+        clock = self._sandbox_clock()
+        with open_look(self.db, clock=clock) as look:
+            if clock is not None and not look.sandbox:
+                raise bad_input("usage.sandbox_now")
+            yield look
+
     def _sandbox_clock(self) -> Callable[[], datetime] | None:
         text = self.env.get("CRISIS_NOW", "").strip()
         if not text:
@@ -150,6 +162,10 @@ class Console:
     def say(self, key: str, **fields: object) -> str:
         """Return a text of the catalogue in this console's language."""
         return say(key, self.lang, **fields)
+
+    def refusal(self, text: str) -> str:
+        """Return a reason of the engine in this console's language."""
+        return spoken(text, self.lang)
 
     def json(self, data: object) -> None:
         """Print one JSON document."""

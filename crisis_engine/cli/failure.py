@@ -35,17 +35,28 @@ class Failure(Exception):
         return message, say("usage.way_out", lang, command=self.command).replace("  ", " ") if self.key.startswith("usage.") else ""
 
     def print(self, err: TextIO, lang: str, *, as_json: bool) -> None:
-        """Write the failure to `err`, as a sentence in the reader's frame or as one JSON object."""
+        """Write the failure to `err`: to people in their language, to programs as one JSON object that has the engine's own words."""
         message, way_out = self.sentences(lang)
         if as_json:
             error: dict[str, Any] = {"kind": self.kind, "message": message, "way_out": way_out, "exit_code": self.exit_code}
             extra = {} if self.key else {name: value for name, value in self.fields.items() if name not in error}
             err.write(json.dumps({"error": error | extra}, ensure_ascii=False, default=str) + "\n")
             return
+        if not self.key:
+            message, way_out = spoken(message, lang), spoken(way_out, lang)
         kind = say(f"refused.{self.exit_code}", lang) if knows(f"refused.{self.exit_code}") else self.kind
         err.write(say("refused.frame", lang, kind=kind, message=message) + "\n")
         if way_out:
             err.write(say("refused.way_out", lang, way_out=way_out) + "\n")
+
+
+def spoken(text: str, lang: str) -> str:
+    """Return a sentence of the engine, which speaks English, in the reader's language."""
+    if lang != "zh":
+        return text
+    from crisis_engine.refusals import in_chinese
+
+    return in_chinese(text)
 
 
 def bad_input(key: str, **fields: object) -> Failure:

@@ -115,3 +115,14 @@ def nearer(clock: Clock, due: Due, steps: Steps, now: datetime) -> tuple[int, da
     if step >= steps.last:   # the repeating rung goes by what it last did, not by the plan
         when = min(when, clock.next_at)
     return max(step, clock.rung), when
+
+
+def sooner(clock: Clock, steps: Steps, now: datetime) -> datetime:
+    """Return when the clock's next step comes by these steps, for a clock whose due time stays but whose ladder became steeper."""
+    step, _times = steps.clamp(clock.rung, clock.times)
+    if step < len(steps.rule.remind):
+        return clock.next_at
+    if step < steps.last:
+        return max(now, steps.at(step, clock.armed_at, clock.due_at))
+    every = steps.ladder[-1].every
+    return now + every.wall if every is not None and clock.due_at <= now else clock.next_at

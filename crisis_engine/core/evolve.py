@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any
 
 from . import events as ev
@@ -29,7 +30,20 @@ def evolve(case: Case | None, event: ev.Event) -> Case:
     changed = _APPLY[event.kind](case, event)
     changed["version"] = event.seq
     changed["last_at"] = event.at
-    return replace(case, **changed)
+    return _but(case, changed)
+
+
+_FIELDS = tuple(field.name for field in fields(Case))
+_PLACE = {name: place for place, name in enumerate(_FIELDS)}
+_values_of = attrgetter(*_FIELDS)
+
+
+def _but(case: Case, changed: Mapping[str, Any]) -> Case:
+    """Return the case with some fields changed: `dataclasses.replace` at a third of its price, for a sweep pays it twice a case."""
+    values = list(_values_of(case))
+    for name, value in changed.items():
+        values[_PLACE[name]] = value
+    return Case(*values)
 
 
 def fold(events: Iterable[ev.Event]) -> Case:
@@ -143,7 +157,9 @@ def _rung_fired(case: Case, event: ev.RungFired) -> Changes:
 def _reached(case: Case, tier: str) -> Changes:
     """Remember the highest level that was told: it may read from then on."""
     known = case.facts.get("reached", case.tier)
-    return {"facts": {**case.facts, "reached": str(tier)}} if Tier(tier).rank > Tier(known).rank else {}
+    if tier == known or Tier(tier).rank <= Tier(known).rank:
+        return {}
+    return {"facts": {**case.facts, "reached": str(tier)}}
 
 
 def _proposed(case: Case, event: ev.Proposed) -> Changes:

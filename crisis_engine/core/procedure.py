@@ -64,6 +64,11 @@ class Procedure:
         """The clocks that run while a flag holds: what a rung can start."""
         return tuple(clock for clock in self.workflow.clocks.values() if clock.flag is not None)
 
+    @cached_property
+    def two(self) -> bool:
+        """Whether the database must see two signers of every ending; a settled track ends with its parent, who had them."""
+        return not any(move.when == "parent_ended" for move in self.workflow.moves.values())
+
     @property
     def tiers(self) -> TierLadder:
         """The tiers as a machine."""

@@ -67,6 +67,7 @@ class Resolver:
     _chains: dict[str, dict[Tier, str]] = field(default_factory=dict)
     _found: dict[tuple[object, ...], Found] = field(default_factory=dict)
     _people: dict[tuple[object, ...], tuple[Found, tuple[str, ...]]] = field(default_factory=dict)
+    _lowest: dict[tuple[object, ...], Tier] = field(default_factory=dict)
     _levels: dict[tuple[str, Tier], Tier] = field(default_factory=dict)
 
     def chain(self, unit: str) -> dict[Tier, str]:
@@ -110,11 +111,21 @@ class Resolver:
 
     def find(self, unit: str, roles: Sequence[str], policy: Policy, recused: frozenset[str] = frozenset()) -> Found:
         """Return the first person present among the roles, their stand-ins, then the holders of the levels above."""
-        key = (unit, tuple(roles), policy.id, recused)
+        key = (self.anchor(unit, roles, policy), tuple(roles), id(policy), recused)
         found = self._found.get(key)
         if found is None:
             found = self._found[key] = self._find(unit, roles, policy, recused)
         return found
+
+    def anchor(self, unit: str, roles: Sequence[str], policy: Policy) -> str:
+        """Return the lowest unit that a search for these roles looks at: all classes of a school share the search for its counselor."""
+        wanted = (tuple(roles), id(policy))
+        lowest = self._lowest.get(wanted)
+        if lowest is None:
+            every = [*roles, *(other for role in roles for other in policy.instead.get(role, ()))]
+            levels = (level_of(self.access, role) for role in every)
+            lowest = self._lowest[wanted] = min(levels, key=lambda tier: tier.rank, default=Tier.PEER)
+        return self.chain(unit).get(lowest, unit)
 
     def _find(self, unit: str, roles: Sequence[str], policy: Policy, recused: frozenset[str]) -> Found:
         chain = self.chain(unit)
@@ -150,7 +161,7 @@ class Resolver:
 
         `urgent` (a safety matter) goes beyond the hours; a paper matter goes to the holders alone.
         """
-        key = (unit, role, policy.id, recused, urgent)
+        key = (self.anchor(unit, (role,), policy), role, id(policy), recused, urgent)
         known = self._people.get(key)
         if known is None:
             known = self._people[key] = self._all_people(unit, role, policy, recused, urgent=urgent)
@@ -170,7 +181,7 @@ class Resolver:
         """Return whom to tell of a clock: its named holder, and for safety off hours whoever is on duty."""
         if found.person is None:
             return ()
-        key = (unit, found, policy.id, recused, safety)
+        key = (found, id(policy), recused, safety)
         known = self._people.get(key)
         if known is None:
             asleep = safety and not any(self.is_awake(duty) for duty in self.holders(found.unit, found.role, recused))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from . import events as ev
 from .case import Case, Clock
-from .deadline import Due, Steps, budget, nearer
+from .deadline import Due, Steps, budget, nearer, sooner
 from .guard import is_raised
 from .model import Tier
 from .pen import Pen
@@ -195,6 +195,13 @@ def bring_nearer(pen: Pen, clock: Clock, due: Due, why: str) -> None:
             ev.ClockMoved, clock=clock.name, n=clock.n, due_at=due.at, next_at=next_at, rung=step, why=why, cap_at=due.cap_at,
             provisional=due.provisional,
         )
+    elif clock.paused_until is None and clock.held_until is None:
+        next_at = sooner(clock, steps, pen.now)
+        if next_at < clock.next_at:   # late already: a steeper ladder begins at once
+            pen.add(
+                ev.ClockMoved, clock=clock.name, n=clock.n, due_at=clock.due_at, next_at=next_at, rung=clock.rung, why=why,
+                cap_at=clock.cap_at, provisional=clock.provisional,
+            )
 
 
 def reproject(pen: Pen, clock: Clock) -> None:

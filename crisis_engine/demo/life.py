@@ -9,7 +9,8 @@ from typing import Any
 
 from crisis_engine.core.calendar import CHINA
 from crisis_engine.core.workflow import Label
-from crisis_engine.engine.view import CaseView, QueueItem
+from crisis_engine.engine.look import QueueItem
+from crisis_engine.engine.view import CaseView
 
 from .day import CHILD, CLASS, COUNSELOR, COUNTY, LEADER, PANEL, PEER, TEACHER, VICE_PRINCIPAL
 from .watch import OPERATOR, Fields, Sandbox

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from crisis_engine.core.calendar import CHINA
 from crisis_engine.core.workflow import Label
-from crisis_engine.engine.view import ClockView, QueueItem
+from crisis_engine.engine.look import QueueItem
+from crisis_engine.engine.view import ClockView
 from crisis_engine.words import knows, say
 
 from .life import Afternoon, Life

@@ -155,12 +155,6 @@ class Desk(Worlds):
                 pens.append(change_of(stored, pen))
             tx.append(pens)
 
-    @property
-    def sandbox(self) -> bool:
-        """Whether this database was made for trying out, so that its clock may be set."""
-        with self.store.reading() as tx:
-            return tx.meta("sandbox") == "yes"
-
     def mark_sandbox(self) -> None:
         """Mark a new database as a sandbox; refused once it holds a case."""
         with self.store.writing() as tx:
@@ -175,12 +169,14 @@ class Desk(Worlds):
         """Keep the sweep's heartbeat; a gap is its own alarm, for somebody may have waited through it."""
         with self.store.reading() as tx:
             last = tx.heartbeats().get("sweep")
-        if last is not None and now - last < _BEAT:
+        if last is not None and timedelta() <= now - last < _BEAT:
             return
         if last is not None and now - last > GAP:
             log("sweep.gap", since=last.isoformat(), until=now.isoformat(), fired=report.rungs)
         with self.store.writing() as tx:
             tx.heartbeat("sweep", now)
+            if last is not None and now < last:
+                log("sweep.clock_ran_back", since=last.isoformat(), until=now.isoformat(), presences=tx.forget_handed(now))
             if last is not None and now - last > GAP and report.rungs:
                 tx.set_meta("last_gap", f"{last.isoformat()}/{now.isoformat()}")
 

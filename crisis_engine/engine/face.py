@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from crisis_engine.clock import wall_clock
 from crisis_engine.core.access import may_read
@@ -22,9 +21,10 @@ from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 from .desk import Desk
 from .gather import Sources, actor_of, subject_of
 from .log import log
+from .look import local
 from .once import Once
 from .sweep import change_of, sweep
-from .view import CaseView, DeliverReport, MoveView, QueueItem, Receipt, SweepReport, case_view, history_items, local
+from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items
 from .worlds import new_number, new_token, people_known, stored_case
 
 if TYPE_CHECKING:
@@ -45,18 +45,6 @@ def open_engine(
 
 class Engine(Desk):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
-
-    def __enter__(self) -> Self:
-        """Return the engine; leaving the block closes it."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close the database's connections."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the database's connections."""
-        self.store.close()
 
     # ---- the first word ---------------------------------------------------------------------------------------------
 
@@ -209,26 +197,6 @@ class Engine(Desk):
                 for move, reason in moves
             ]
 
-    def queue(self, *, by: str, limit: int = 50) -> list[QueueItem]:
-        """Return what this person must do or answers for, soonest due first; at most `limit` lines. Raises NotAllowed."""
-        with self.store.reading() as tx:
-            now = self.now()
-            actor = actor_of(tx, by)
-            held = [duty for duty in actor.duties if (duty.begins_at or now) <= now and (duty.ends_at is None or duty.ends_at > now)]
-            rights = self._sources.access.roles
-            held = [duty for duty in held if duty.role in rights and rights[duty.role].reads >= 0]
-
-            rows = tx.queue([(duty.role, duty.unit) for duty in held], [(duty.role, duty.unit) for duty in held], by, limit)
-
-            items = []
-            for row in rows:
-                workflow = self._sources.pinned(tx, row.procedure).workflow
-                items.append(QueueItem(
-                    row.number, row.stage, workflow.stages[row.stage].label, row.tier, row.risk, row.danger, row.clock,
-                    workflow.clocks[row.clock].label, row.role, row.holder, row.due_at, row.due_at <= now, row.version,
-                ))
-            return items
-
     def history(self, number: str, *, by: str) -> list[dict[str, Any]]:
         """Return the case's life as lines of plain data, secrets above the reader's tier absent. Raises NotFound, NotAllowed."""
         with self.store.reading() as tx:
@@ -244,10 +212,15 @@ class Engine(Desk):
 
     # ---- the clock's side -------------------------------------------------------------------------------------------
 
-    def sweep(self, *, limit: int | None = None) -> SweepReport:
-        """Fire what is due and hand over what somebody left. Re-entrant; several may run at once; call it as often as you like."""
+    def sweep(self, *, limit: int | None = None, share: tuple[int, int] = (0, 1)) -> SweepReport:
+        """Fire what is due and hand over what somebody left. Re-entrant; several may run at once; call it as often as you like.
+
+        `share` (k, n) divides a large backlog among n sweepers, each a process of its own: (0, 2) and (1, 2) use two cores.
+        """
+        if not 0 <= share[0] < share[1]:
+            raise BadInput(f"{share} is no share.", way_out="Give (k, n) with 0 <= k < n, such as (0, 2) and (1, 2).")
         now = self.now()
-        report = sweep(self.store, self._sources, now, self._failing, limit=limit)
+        report = sweep(self.store, self._sources, now, self._failing, limit=limit, share=share)
         self._watch(now, report)
         return report
 

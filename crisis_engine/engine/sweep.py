@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 
 from crisis_engine.core.access import ENGINE, Actor
 from crisis_engine.core.decide import decide_due, decide_presence
-from crisis_engine.core.errors import CrisisError
+from crisis_engine.core.errors import CrisisError, StaleVersion
 from crisis_engine.core.events import Notice
 from crisis_engine.core.pen import Pen
 from crisis_engine.core.resolve import Resolver
 from crisis_engine.core.world import World
-from crisis_engine.store import Change, Store, Stored, Tx
+from crisis_engine.store import Change, Store, Stored, Tx, prepare
 
 from .gather import Sources
 from .host import HostStore
@@ -47,6 +47,14 @@ class Counts:
     handed_over: int = 0
     failed: set[int] = field(default_factory=set)
     resting: frozenset[int] = frozenset()      # cases that failed before and are tried again later
+    share: tuple[int, int] = (0, 1)            # which of how many sweepers this is
+
+    def add(self, changes: list[Change]) -> None:
+        """Count what was written."""
+        self.cases += len(changes)
+        for change in changes:
+            self.rungs += sum(1 for event in change.events if event.kind == "rung_fired")
+            self.raised += change.before is not None and change.after.tier.rank > change.before.case.tier.rank
 
 
 @dataclass(slots=True)
@@ -70,31 +78,35 @@ class Failing:
 
 def change_of(stored: Stored | None, pen: Pen) -> Change:
     """Return what the store appends for one pen."""
-    workflow = pen.procedure.workflow
-    two = not any(move.when == "parent_ended" for move in workflow.moves.values())
     return Change(
-        before=stored, after=pen.case, events=tuple(pen.events), notices=tuple(pen.notices), two=two, sole=workflow.one_open_per_subject,
+        before=stored, after=pen.case, events=tuple(pen.events), notices=tuple(pen.notices), two=pen.procedure.two,
+        sole=pen.procedure.workflow.one_open_per_subject,
     )
 
 
 def sweep(
     store: Store | HostStore, sources: Sources, now: datetime, failing: Failing, *, limit: int | None = None, batch: int = BATCH,
+    share: tuple[int, int] = (0, 1),
 ) -> SweepReport:
-    """Hand over what somebody left, then fire what is due, soonest first, until nothing is due or `limit` cases were written."""
-    counts = Counts(resting=failing.resting(now))
+    """Hand over what somebody left, then fire what is due, soonest first, until nothing is due or `limit` cases were written.
+
+    `share` (k, n) makes this the k-th of n sweepers that divide the cases by their rows; all n together leave nothing due.
+    """
+    counts = Counts(resting=failing.resting(now), share=share)
     with store.reading() as tx:
         ended = bool(tx.ended_presences(now, 1))
     if ended:
         _hand_over_all(store, sources, now, counts)
-    while limit is None or counts.cases + len(counts.failed) < limit:
-        most = batch if limit is None else min(batch, limit - counts.cases - len(counts.failed))
-        asked = most if limit is not None else READ_AHEAD * batch
-        with store.reading() as tx:
-            ids = _due(tx, now, asked, counts)
-        for start in range(0, len(ids), most):
-            _one_batch(store, sources, now, ids[start:start + most], counts)
-        if len(ids) < asked:
-            break
+    with calm_collector():
+        while limit is None or counts.cases + len(counts.failed) < limit:
+            most = batch if limit is None else min(batch, limit - counts.cases - len(counts.failed))
+            asked = most if limit is not None else READ_AHEAD * batch
+            with store.reading() as tx:
+                ids = _due(tx, now, asked, counts)
+            for start in range(0, len(ids), most):
+                _one_batch(store, sources, now, ids[start:start + most], counts)
+            if len(ids) < asked:
+                break
     if counts.failed:
         with store.writing() as tx:
             _alarm_failed(tx, sources, now, counts.failed)
@@ -107,22 +119,34 @@ def sweep(
 
 
 def _one_batch(store: Store | HostStore, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> None:
-    """Decide and write one batch; when it cannot be written whole, case by case, so that one broken case holds up nobody else."""
-    with calm_collector():
-        try:
-            with store.writing() as tx:
-                fire(tx, sources, now, ids, counts)
-        except CrisisError as error:
-            if error.exit_code in {74, 75}:
-                raise
-            log("sweep.batch_failed", error=type(error).__name__)
-            _one_by_one(store, sources, now, ids, counts)
+    """Decide a batch without a lock and write it under one; whatever changed in between is decided again under the lock.
+
+    The version of each case is the claim: a row that somebody moved in between refuses the whole batch, and nothing of it stays.
+    A batch that cannot be written whole is written case by case, so that one broken case holds up nobody else.
+    """
+    with store.reading() as tx:
+        changes = _gathered(tx, sources, now, ids, counts)
+    batch = prepare(changes)
+    try:
+        with store.writing() as tx:
+            tx.write(batch)
+        counts.add(changes)
+    except StaleVersion:
+        with store.writing() as tx:
+            changes = _gathered(tx, sources, now, ids, counts)
+            tx.append(changes)
+        counts.add(changes)
+    except CrisisError as error:
+        if error.exit_code in {74, 75}:
+            raise
+        log("sweep.batch_failed", error=type(error).__name__)
+        _one_by_one(store, sources, now, ids, counts)
 
 
 def _due(tx: Tx, now: datetime, most: int, counts: Counts) -> list[int]:
     """Return cases that are due, those read ahead in the order of their rows: neighbours share pages."""
     left_out = counts.failed | counts.resting
-    return sorted([case for case in tx.due(now, most + len(left_out)) if case not in left_out][:most])
+    return sorted([case for case in tx.due(now, most + len(left_out), counts.share) if case not in left_out][:most])
 
 
 def _alarm_failed(tx: Tx, sources: Sources, now: datetime, failed: set[int]) -> None:
@@ -144,7 +168,9 @@ def _one_by_one(store: Store | HostStore, sources: Sources, now: datetime, ids: 
     for case in ids:
         try:
             with store.writing() as tx:
-                fire(tx, sources, now, [case], counts)
+                changes = _gathered(tx, sources, now, [case], counts)
+                tx.append(changes)
+            counts.add(changes)
         except CrisisError as error:
             if error.exit_code in {74, 75}:
                 raise
@@ -152,18 +178,12 @@ def _one_by_one(store: Store | HostStore, sources: Sources, now: datetime, ids: 
             log("sweep.case_failed", row=case, error=type(error).__name__)
 
 
-def fire(tx: Tx, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> None:
-    """Fire all that is due on these cases inside one transaction; a case that cannot be decided is left out and counted."""
+def _gathered(tx: Tx, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> list[Change]:
+    """Read the cases that are still due and decide all that is due on each; one that cannot be decided is left out and counted."""
     stored = [one for one in tx.cases(ids) if one.case.open and (one.case.next_at or now) <= now]
     resolver = sources.resolver(tx, units_of(stored), now)
 
-    changes = _decided(tx, sources, resolver, stored, decide_due, counts)
-
-    tx.append(changes)
-    counts.cases += len(changes)
-    for change in changes:
-        counts.rungs += sum(1 for event in change.events if event.kind == "rung_fired")
-        counts.raised += change.before is not None and change.after.tier.rank > change.before.case.tier.rank
+    return _decided(tx, sources, resolver, stored, decide_due, counts)
 
 
 def _decided(
@@ -219,7 +239,7 @@ def hand_over(tx: Tx, sources: Sources, now: datetime, counts: Counts, limit: in
 
 @contextmanager
 def calm_collector() -> Iterator[None]:
-    """Keep the garbage collector from walking a batch's objects, none of which is garbage before the batch is over."""
+    """Keep the garbage collector from walking a batch's objects again and again: they form no circles and go by themselves."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -9,15 +9,11 @@ from enum import Enum
 from typing import Any
 
 from crisis_engine.core import events as ev
-from crisis_engine.core.calendar import CHINA
 from crisis_engine.core.case import Case, Clock
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.workflow import FieldDef, Label
 
-
-def local(instant: datetime | None) -> str | None:
-    """Return China's time as ISO 8601 with its offset; None stays None."""
-    return None if instant is None else instant.astimezone(CHINA).isoformat()
+from .look import local
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,33 +118,6 @@ class MoveView:
         return {
             "move": self.name, "label": dict(self.label), "possible": self.possible, "why_not": self.why_not, "second": self.second,
             "fields": [{"name": f.name, "type": f.type, "of": f.of, "required": f.required, "label": dict(f.label)} for f in self.fields],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class QueueItem:
-    """One line of somebody's queue: the case and the clock that is due first there."""
-
-    number: str
-    stage: str
-    stage_label: Label
-    tier: str
-    risk: str
-    danger: bool
-    clock: str
-    clock_label: Label
-    role: str
-    who: str | None
-    due_at: datetime
-    late: bool
-    version: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "number": self.number, "stage": self.stage, "stage_label": dict(self.stage_label), "tier": self.tier, "risk": self.risk,
-            "danger": self.danger, "clock": self.clock, "clock_label": dict(self.clock_label), "role": self.role, "who": self.who,
-            "due_at": local(self.due_at), "late": self.late, "version": self.version,
         }
 
 

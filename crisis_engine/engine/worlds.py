@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from crisis_engine.core.commands import ANSWERS
-from crisis_engine.core.errors import BadInput, NotFound
+from crisis_engine.core.errors import NotFound
 from crisis_engine.core.model import Subject
 from crisis_engine.core.world import World
 from crisis_engine.store import Store, Stored, Tx
 
 from .gather import Sources, actor_of, subject_of
-from .host import HostStore
+from .look import Look
 from .sweep import Failing, units_of
 
 if TYPE_CHECKING:
@@ -26,42 +24,19 @@ CRISIS = "school_crisis_v1"
 """The workflow that a report opens."""
 
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-_EARLIEST, _LATEST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC)
 
 
-class Worlds:
-    """What both halves of the face stand on: the store, the sources, the clock, and the gathering of a world."""
+class Worlds(Look):
+    """What both halves of the face stand on: a look at the database, and the gathering of a world."""
 
     def __init__(
         self, store: Store, sources: Sources, clock: Callable[[], datetime], channels: tuple[Channel, ...], *, lang: str, link: str,
     ) -> None:
         """Use `open_engine`."""
-        self.store: Store | HostStore = store
-        self._sources = sources
-        self._clock = clock
+        super().__init__(store, sources, clock)
         self._channels = channels
         self._lang, self._link = lang, link
         self._failing = Failing()
-
-    # ---- transactions ---------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def join(self, session: Any) -> Iterator[Self]:  # noqa: ANN401 - a SQLAlchemy Session or Connection of the host
-        """Give the same calls inside the host's own transaction: the host commits or rolls back, never we."""
-        connection = session.connection() if callable(getattr(session, "connection", None)) else session
-        joined = copy.copy(self)
-        joined.store = HostStore(self.store.joining(connection))
-        yield joined
-
-    def now(self) -> datetime:
-        """Return the present instant by the injected clock; BadInput when it cannot be right."""
-        now = self._clock()
-        if now.tzinfo is None:
-            raise BadInput("The clock gave a time without zone.", way_out="Give an aware datetime, for instance in UTC.")
-        now = now.astimezone(UTC)
-        if not _EARLIEST <= now <= _LATEST:
-            raise BadInput(f"The clock says {now.isoformat()}, which cannot be.", way_out="Set the machine's clock; nothing was changed.")
-        return now
 
     def _world_of_report(self, tx: Tx, now: datetime, by: str, child: Subject | None, unit: str) -> tuple[World, Stored | None, Any]:
         home = child.unit if child is not None else unit

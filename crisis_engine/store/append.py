@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import count
 from operator import attrgetter
 from typing import Any
@@ -68,11 +67,12 @@ _posted = attrgetter("kind", "role", "unit", "holder", "armed_at", "due_at", "ca
 _ENDS = (ClockMet, ClockDropped)  # `A | B` would be made anew for each event
 
 
-class _Batch:
+class Batch:
     """The rows that a number of changes come to, sorted by the statement that writes them."""
 
     def __init__(self, first_id: int) -> None:
         self._new_id = count(first_id)
+        self.changes: list[Change] = []
         self.ids: dict[str, int] = {}
         self.opened: Values = []
         self.ticked: Values = []
@@ -88,7 +88,9 @@ class _Batch:
         self.recused: Values = []
 
     def add(self, change: Change) -> None:
+        """Sort one change into the rows that it comes to."""
         before, after = change.before, change.after
+        self.changes.append(change)
         case_id = before.id if before else next(self._new_id)
         self.ids[after.number] = case_id
         if not change.events:
@@ -122,7 +124,7 @@ class _Batch:
         was, now = before.case, change.after
         seen = (before.id, was.version)
         ticked = (now.version, micros(now.last_at), micros_or_none(now.next_at), head)
-        if _settled(was) != _settled(now) or _due(was) != _due(now) or before.two != change.two or before.sole != change.sole:
+        if _settled(was) != _settled(now) or was.due_at != now.due_at or before.two != change.two or before.sole != change.sole:
             self.changed.append((*values_of(now, head, state_of(now), two=change.two, sole=change.sole)[1:], *seen))
         elif _answering(was) == _answering(now):
             if state_fields(was) == state_fields(now):
@@ -155,6 +157,16 @@ class _Batch:
                 self.armed.append((*clock_values(case_id, _clock_of(event)), *_end(ends[event.clock, event.n], after)))
 
 
+def prepare(changes: Sequence[Change], first_id: int = 0) -> Batch:
+    """Return the rows that the changes come to: encoded and hashed, for `write`. Cases that begin get ids from `first_id` on."""
+    batch = Batch(first_id)
+    for change in changes:
+        if change.before is None and first_id < 1:
+            raise CrisisError(f"Case {change.after.number} begins here: only `append` can give it a row.")
+        batch.add(change)
+    return batch
+
+
 def _end(event: Event | None, after: Case) -> tuple[str, int, bool | None]:
     """Return status, time and lateness of a clock that ended by an event."""
     if isinstance(event, ClockMet):
@@ -167,11 +179,6 @@ def _clock_of(event: ClockArmed) -> Clock:
                  event.rung, 0, event.cap_at, event.provisional)
 
 
-def _due(case: Case) -> list[datetime]:
-    """Return what the case's own `due_at` comes from, without finding the least of it."""
-    return [clock.due_at for clock in case.clocks]
-
-
 class CaseWrites(Statements):
     """Everything that writes cases."""
 
@@ -181,14 +188,15 @@ class CaseWrites(Statements):
         Raises StaleVersion when a case is no longer as `before` says, and AlreadyOpen when a child would have a second open case
         of a workflow that allows one.
         """
-        batch = _Batch(1 + (self._value("SELECT max(id) FROM crisis_case") or 0))
-        for change in changes:
-            batch.add(change)
+        self.write(prepare(changes, 1 + (self._value("SELECT max(id) FROM crisis_case") or 0)))
+
+    def write(self, batch: Batch) -> None:
+        """Write what was prepared, as `append` does. What takes time by the row was done before, outside the lock."""
         with self._whole():
             self._bulk(_OPEN, batch.opened)
             updates = ((_TICK, batch.ticked), (_NOTE, batch.noted), (_RAISE, batch.raised), (_CHANGE, batch.changed))
             if sum(self._bulk(sql, rows) for sql, rows in updates) != sum(len(rows) for _, rows in updates):
-                raise StaleVersion(numbers=self._stale(changes, batch))
+                raise StaleVersion(numbers=self._stale(batch))
             self._bulk(_END, batch.ended)   # before arming: one name runs once at a time
             self._bulk(_ARM, batch.armed)
             self._bulk(_STEP, batch.stepped)
@@ -196,11 +204,12 @@ class CaseWrites(Statements):
             self._bulk(_LOG, batch.logged)
             self._bulk(_LINK, batch.linked)
             self._bulk(_RECUSE, batch.recused)
-            self._bulk(_OWE, self._owed(changes, batch.ids))
+            self._bulk(_OWE, self._owed(batch))
 
-    def _owed(self, changes: Sequence[Change], ids: dict[str, int]) -> Values:
+    def _owed(self, batch: Batch) -> Values:
         """Return the rows of the outbox."""
-        notices: list[Notice] = [notice for change in changes for notice in change.notices]
+        ids = batch.ids
+        notices: list[Notice] = [notice for change in batch.changes for notice in change.notices]
         strangers = {notice.case for notice in notices}.difference(ids)
         if strangers:
             ids = {**ids, **{row.number: row.id for row in self._rows(_NUMBERED, numbers=listed(strangers))}}
@@ -210,9 +219,9 @@ class CaseWrites(Statements):
             for each in notices
         ]
 
-    def _stale(self, changes: Sequence[Change], batch: _Batch) -> tuple[str, ...]:
+    def _stale(self, batch: Batch) -> tuple[str, ...]:
         """Return the numbers of the cases that are neither as they were nor as this batch has just written them."""
-        seen = {change.before.id: change for change in changes if change.before and change.events}
+        seen = {change.before.id: change for change in batch.changes if change.before and change.events}
         heads = {row[0]: row[HASH] for row in batch.logged}  # the last record of each case wins
         found = {row.id: row.head for row in self._rows(_HEADS, ids=listed(seen))}
         return tuple(change.after.number for case_id, change in seen.items() if found.get(case_id) != heads[case_id])

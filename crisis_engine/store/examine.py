@@ -22,7 +22,7 @@ from crisis_engine.store.record import decode
 _ARMED = "SELECT 1 FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed'"
 _LEAST = "SELECT min(d.{0}) FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed'"
 _HEARD = (
-    " AND NOT EXISTS (SELECT 1 FROM crisis_notice n WHERE n.case_id = c.id AND n.why = 'alarm')"
+    " AND c.id NOT IN (SELECT n.case_id FROM crisis_notice n WHERE n.why = 'alarm')"   # read once: notices have no index by case
     " AND NOT EXISTS (SELECT 1 FROM crisis_event e WHERE e.case_id = c.id AND e.kind = 'rung_fired' AND e.header LIKE '%\"alarm\"_true%')"
 )
 # Holding a post is a duty that had begun by now and had not ended when the last sweep looked, and no absence at that moment.

@@ -78,10 +78,13 @@ class CaseReads(Statements):
             clock_ids[row[0]].append(row_id)
         return [stored_from(row, tuple(clocks[row[0]]), tuple(clock_ids[row[0]])) for row in self._rows(_CASES, ids=bound)]
 
-    def due(self, now: datetime, limit: int) -> list[int]:
-        """Return the row ids of at most so many open cases with a rung that is due, the longest overdue first."""
-        return self._ids("SELECT id FROM crisis_case WHERE final IS NULL AND next_at <= :now ORDER BY next_at LIMIT :limit",
-                         now=micros(now), limit=limit)
+    def due(self, now: datetime, limit: int, share: tuple[int, int] = (0, 1)) -> list[int]:
+        """Return the row ids of at most so many open cases with a rung that is due, the longest overdue first.
+
+        `share` (k, n) leaves to other sweepers the rows that are not the k-th of n: neighbours of 4,096 rows stay together.
+        """
+        return self._ids("SELECT id FROM crisis_case WHERE final IS NULL AND next_at <= :now AND (id / 4096) % :sweepers = :place"
+                         " ORDER BY next_at LIMIT :limit", now=micros(now), limit=limit, place=share[0], sweepers=share[1])
 
     def next_at(self) -> datetime | None:
         """Return when the next rung of any open case fires."""

@@ -21,11 +21,11 @@ GENESIS = bytes(32)
 SALT_BYTES = 16
 _PLAIN = b"\x00"                  # first byte of an envelope that is not sealed under a key
 _EXACT = 2**53 - 1                # RFC 8785: a number beyond it is not the same number to every reader
-_SIMPLE = frozenset({str, int, bool, Tier, Risk})
 
 # With sorted ASCII keys, no blanks, no floats and no escapes beyond the needed ones, this is RFC 8785 byte for byte.
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False,
                            check_circular=False).encode
+_ESCAPED = json.encoder.encode_basestring   # quotes and escapes a text as `_encode` does
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +56,37 @@ def canonical(value: object) -> str:
 
 
 def header_of(event: Event, commitment: bytes | None, prev: bytes) -> str:
-    """Return the canonical JSON of everything about an event that is no secret; fields that are None are left out."""
-    header: dict[str, object] = {
-        "case": event.case, "seq": event.seq, "at": _iso(event.at), "by": event.by, "kind": event.kind, "prev": prev.hex(),
-    }
-    if commitment is not None:
-        header["commit"] = commitment.hex()
-    names, values_of = _SHAPES[type(event)]
-    for name, value in zip(names, values_of(event), strict=False):
+    """Return the canonical JSON of everything about an event that is no secret; fields that are None are left out.
+
+    The text is put together by hand from keys sorted once for each kind: half the price of a dict and an encoder, and a test holds
+    it equal to `canonical`, byte for byte.
+    """
+    keys, values_of, commit_at, prev_at = _SHAPES[type(event)]
+    values = list(values_of(event))
+    values.insert(commit_at, commitment.hex() if commitment is not None else None)
+    values.insert(prev_at, prev.hex())
+    parts: list[str] = []
+    for key, value in zip(keys, values, strict=True):
         kind = type(value)
-        if kind in _SIMPLE:
-            header[name] = value
+        if kind is str:
+            parts.append(key + _ESCAPED(value))
         elif value is None:
             continue
-        elif isinstance(value, datetime):
-            header[name] = _iso(value)
+        elif kind is datetime:
+            parts.append(f'{key}"{_iso(value)}"')
+        elif kind is bool:
+            parts.append(key + ("true" if value else "false"))
+        elif kind is int and -_EXACT <= value <= _EXACT:
+            parts.append(f"{key}{value}")
+        elif kind is Tier or kind is Risk:
+            parts.append(f'{key}"{value.value}"')
         elif kind is tuple:
-            _refuse_inexact(value)
-            header[name] = value
+            parts.append(key + canonical(value))
+        elif isinstance(value, datetime):
+            parts.append(f'{key}"{_iso(value)}"')
         else:
-            raise BadInput(f"{event.kind}.{name} cannot stand in the log: {kind.__name__} has no canonical form.")
-    return _encode(header)
+            raise BadInput(f"{event.kind} has a value that cannot stand in the log: {kind.__name__} has no canonical form.")
+    return "{" + ",".join(parts) + "}"
 
 
 def envelope_of(secret: Mapping[str, Any], salt: bytes | None = None) -> tuple[bytes, bytes]:
@@ -214,14 +224,14 @@ _BY_ANNOTATION: dict[str, Callable[[Any], Any] | None] = {
 }
 
 
-def _values_of(names: tuple[str, ...]) -> Callable[[Event], tuple[object, ...]]:
-    """Return a getter of several fields at once, which takes a third of the time of one by one."""
-    if len(names) > 1:
-        return attrgetter(*names)
-    return (lambda event: (getattr(event, names[0]),)) if names else lambda event: ()  # noqa: ARG005 (the same signature)
+def _shape_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[Event], tuple[Any, ...]], int, int]:
+    """Return the keys of a header in canonical order, a getter of their values, and where `commit` and `prev` go between these."""
+    own = sorted([*names, "at", "by", "case", "kind", "seq"])
+    every = sorted([*own, "commit", "prev"])
+    return tuple(f'"{name}":' for name in every), attrgetter(*own), every.index("commit"), every.index("prev")
 
 
-_SHAPES = {cls: (names, _values_of(names)) for cls, names in FIELDS.items()}
+_SHAPES = {cls: _shape_of(names) for cls, names in FIELDS.items()}
 _RESTORERS = {cls: {f.name: _BY_ANNOTATION[str(f.type)] for f in fields(cls) if f.name in FIELDS[cls]} for cls in FIELDS}
 # A header leaves out what is None; a field that came to an old kind later has its default instead.
 _ABSENT: dict[type[Event], dict[str, None]] = {

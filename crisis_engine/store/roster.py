@@ -239,6 +239,13 @@ class RosterRows(Statements):
         ):
             self._bulk(sql, [(micros(at), each.id) for each in ended if each.kind == kind])
 
+    def forget_handed(self, now: datetime) -> int:
+        """Afterwards an end that was handed over in a future that the clock left again counts as still to come; return how many."""
+        return sum(
+            self._run(f"UPDATE {table} SET handed_at = NULL WHERE handed_at > :now", now=micros(now))  # noqa: S608 (two constants)
+            for table in ("crisis_duty", "crisis_absence")
+        )
+
     def next_presence_end(self) -> datetime | None:
         """Return when the next duty ends or absence begins that is not yet handed over."""
         return instant_or_none(self._value(

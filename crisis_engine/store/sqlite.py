@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
-from crisis_engine.core.errors import Busy, CrisisError, ProofFailed, StaleVersion, StoreError
+from crisis_engine.core.errors import BadInput, Busy, CrisisError, ProofFailed, StaleVersion, StoreError
 from crisis_engine.store.case import AlreadyOpen
 
 BEGIN = "crisis_begin"
@@ -134,8 +134,10 @@ def listed(values: Iterable[object]) -> str:
     return json.dumps(list(values))
 
 
-def translate(error: DBAPIError | sqlite3.Error) -> CrisisError:
+def translate(error: DBAPIError | sqlite3.Error | UnicodeEncodeError) -> CrisisError:
     """Return our own error for a database's: what happened in a plain sentence, and what to do. It tells no value."""
+    if isinstance(error, UnicodeEncodeError):
+        return BadInput("A text holds half a character.", way_out="Type that text anew.")
     origin = error.orig if isinstance(error, DBAPIError) else error
     name = str(getattr(origin, "sqlite_errorname", "")).removeprefix("SQLITE_")
     if name.startswith("CONSTRAINT"):

@@ -23,7 +23,7 @@ class Statements:
     def _rows(self, sql: str, **binds: object) -> Sequence[Any]:
         try:
             return self.connection.execute(_text(sql), binds).fetchall()
-        except DBAPIError as error:
+        except (DBAPIError, UnicodeEncodeError) as error:
             raise sqlite.translate(error) from error
 
     def _row(self, sql: str, **binds: object) -> Any:  # noqa: ANN401 (a row of the named columns, or None)
@@ -38,14 +38,14 @@ class Statements:
         """Yield rows as the database finds them: who stops early never pays for the rest."""
         try:
             yield from self.connection.execute(_text(sql), binds)
-        except DBAPIError as error:
+        except (DBAPIError, UnicodeEncodeError) as error:
             raise sqlite.translate(error) from error
 
     def _run(self, sql: str, **binds: object) -> int:
         """Run one write and return how many rows it touched."""
         try:
             return self.connection.execute(_text(sql), binds).rowcount
-        except DBAPIError as error:
+        except (DBAPIError, UnicodeEncodeError) as error:
             raise sqlite.translate(error) from error
 
     def _bulk(self, sql: str, rows: list[tuple[Any, ...]]) -> int:
@@ -54,7 +54,7 @@ class Statements:
             return 0
         try:
             return self.connection.exec_driver_sql(sql, rows).rowcount
-        except DBAPIError as error:
+        except (DBAPIError, UnicodeEncodeError) as error:
             raise sqlite.translate(error) from error
 
     @contextmanager
@@ -65,7 +65,7 @@ class Statements:
                 raise StoreError("The connection commits every statement by itself, so a case could be half written.",
                                  way_out="Begin a transaction on it first.")
             self.connection.exec_driver_sql("SAVEPOINT crisis_whole")
-        except DBAPIError as error:
+        except (DBAPIError, UnicodeEncodeError) as error:
             raise sqlite.translate(error) from error
         try:
             yield
@@ -76,7 +76,7 @@ class Statements:
             raise
         try:
             self.connection.exec_driver_sql("RELEASE SAVEPOINT crisis_whole")
-        except DBAPIError as error:
+        except (DBAPIError, UnicodeEncodeError) as error:
             raise sqlite.translate(error) from error
 
 
