@@ -33,6 +33,7 @@ Call = Callable[[], object]
 T = TypeVar("T")
 PICK = st.integers(0, 999)      # chooses from whatever there is by then: `pick(things, 7)`
 SEED = st.integers(0, 99_999)   # of the fields of a form
+WEEK = timedelta(days=7)
 LAST = datetime(2034, 1, 1, tzinfo=UTC)
 ONWARD = frozenset({
     "acknowledge", "start_assessment", "assess", "triage", "plan", "step_down", "request_closure", "county_agree", "close_at_county",
@@ -127,7 +128,7 @@ class City(RuleBasedStateMachine):
         self.watch.look(self.now, swept=True)
 
     def engine(self, which: int) -> Engine:
-        return self.engines[which % len(self.engines)]
+        return pick(self.engines, which)
 
     def case(self, which: int) -> Case:
         cases = [case for case in self.watch.cases.values() if case.open] or list(self.watch.cases.values())
@@ -155,10 +156,8 @@ class City(RuleBasedStateMachine):
         for key, names in fits.items():
             if key in move.sets and names:
                 form["clock"] = rnd.choice(names)
-        if junk and rnd.random() < 0.2:
-            form[rnd.choice(["risk", "nonsense", "by", "second", "版本"])] = rnd.choice(JUNK)
-        elif junk and form:
-            form[rnd.choice(sorted(form))] = rnd.choice(JUNK)
+        if junk:
+            form[rnd.choice(["risk", "nonsense", "second", "版本", *form, *form, *form])] = rnd.choice(JUNK)
         return form
 
     def value(self, case: Case, field: FieldDef, rnd: Random) -> object:
@@ -328,10 +327,10 @@ class City(RuleBasedStateMachine):
     def import_roster(self, what: str, which: int) -> None:
         empty = RosterSet((), (), (), (), (), ())
         kid, duty, other = pick(self.kids, which), pick(self.posts, which), pick(self.staff, which // 7)
-        ill = paths(kid.unit)[-1 - which % 6:]   # the city alone, or the county too, or everybody down to the class
-        week = (self.now, self.now + timedelta(days=7))
+        ill_places = paths(kid.unit)[-1 - which % 6:]   # the city alone, or the county too, or everybody down to the class
+        ill = {post.person for post in self.posts if post.unit in ill_places}
         changed = {
-            "flu": lambda: replace(empty, absences=tuple(Absence(person, *week) for person in {d.person for d in self.posts if d.unit in ill})),
+            "flu": lambda: replace(empty, absences=tuple(Absence(person, self.now, self.now + WEEK) for person in sorted(ill))),
             "all": lambda: replace(self.roster, absences=(*self.roster.absences, Absence(other, self.now, self.now + timedelta(hours=3)))),
             "child": lambda: replace(empty, subjects=(replace(kid, unit=pick(self.kids, which // 7).unit),)),
             "deputy": lambda: replace(empty, duties=(replace(duty, person=other, rank=2),)),

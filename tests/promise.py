@@ -60,6 +60,8 @@ class Watch:
         self.cases: dict[int, Case] = {}
         self._heads: dict[int, bytes] = {}
         self._fired: set[tuple[str, str, int, int]] = set()
+        self._alone: dict[int, int] = {}   # since when nobody answers for a case
+        self._whole = True
         self._notice = 0
         self._version: object = None
         self._duties: list[Duty] = []
@@ -99,7 +101,7 @@ class Watch:
 
     def look(self, now: datetime, *, swept: bool = False, present: bool = False) -> None:
         """Assert every promise: `swept` says that a whole sweep at `now` was the last thing done, `present` that a handover was."""
-        self.latest = max(self.latest, now)
+        self.latest, self._whole = max(self.latest, now), False
         rows = self.db.execute("SELECT id, number, version FROM crisis_case ORDER BY id").fetchall()
         changed = [
             (row_id, number) for row_id, number, version in rows
@@ -121,9 +123,13 @@ class Watch:
             assert not due, f"still due after a sweep: {due}"
         if (swept or present) and now >= self.latest:   # while the machine's clock stands in the past, presence is a matter of taste
             self._presence(now)
+        self._whole = True
 
     def close(self) -> None:
         """Assert the whole log once more, from the first record on, by the store's own proof and by a fold."""
+        if not self._whole:   # the last look failed: what it found is to be heard, not what follows from it
+            self.db.close()
+            return
         with self.engine.store.reading() as tx:
             assert list(tx.verify()) == []
             for case in self.cases.values():
@@ -145,6 +151,8 @@ class Watch:
             assert FACT not in record.header, "a fact stands in the open part of the log"
             event = decode(record.header, record.secret)
             after = evolve(case, event)
+            if after.answers is None and (case is None or case.answers is not None or case.tier is not after.tier):
+                self._alone[row_id] = record.at
             if case is not None:
                 self._event(case, event, after)
             case, head = after, record.hash
@@ -220,9 +228,11 @@ class Watch:
         assert case.answers_unit, f"nobody was ever asked to answer: {case}"
         level = level_of(self.access, case.answers_role)
         assert level.rank >= case.tier.rank, f"{case.answers_role} answers at {case.tier}"
-        if case.answers is None:
-            alarm = self.db.execute("SELECT 1 FROM crisis_notice WHERE case_id = ? AND what = 'nobody_answers'", (row_id,)).fetchone()
-            assert alarm or not self._terminal(case), f"nobody answers and nobody was alarmed: {case}"
+        if case.answers is None and self._terminal(case):
+            sql, since = "SELECT people FROM crisis_notice WHERE case_id = ? AND at >= ?", self._alone[row_id]
+            told = self.db.execute(sql, (row_id, since)).fetchall()
+            heard = {person for (people,) in told for person in people.split(",")}
+            assert heard.issuperset(self._terminal(case)), f"nobody answers and nobody was alarmed: {case}"
         assert all(case.stage in workflow.moves[proposal.move].from_stages for proposal in case.proposals), case
         self._secrecy(case)
 

@@ -181,7 +181,7 @@ def test_every_arming_of_a_clock_keeps_its_row_and_how_it_ended(store: Store) ->
     with store.reading() as tx:
         ended = tx.ended_clocks(1)
     assert [(clock.key, status, ended_at) for clock, status, ended_at in ended] == [
-        ("assessment.1", "met", at(5)), ("contact.1", "met", at(5)), ("stay_with.1", "dropped", at(6)),
+        ("assessment.1", "met_late", at(5)), ("contact.1", "met", at(5)), ("stay_with.1", "dropped", at(6)),
     ]
     assert got(store, "AAA-111").case.due_at == at(30)
 

@@ -15,7 +15,7 @@ from crisis_engine.core.model import Absence, Person, Subject
 from crisis_engine.core.network import Gap, gaps
 from crisis_engine.core.pen import Pen
 from crisis_engine.core.world import World
-from crisis_engine.store import Stored, Tx
+from crisis_engine.store import Tx
 
 from .gather import actor_of
 from .log import log
@@ -180,6 +180,6 @@ class Desk(Worlds):
             if last is not None and now - last > GAP and report.rungs:
                 tx.set_meta("last_gap", f"{last.isoformat()}/{now.isoformat()}")
 
-    def _ended(self, tx: Tx, stored: Stored, procedure: Procedure) -> Iterator[ClockView]:
-        for clock, status, ended_at in tx.ended_clocks(stored.id):
+    def _ended(self, tx: Tx, row: int, procedure: Procedure) -> Iterator[ClockView]:
+        for clock, status, ended_at in tx.ended_clocks(row):
             yield clock_view(clock, procedure, ended_at, status=status, ended_at=ended_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -152,7 +153,7 @@ class Engine(Desk):
 
             self._apply(tx, decision, stored)
             once.keep({"number": number}, now)
-            view = self._view(tx, stored_case(tx, number), by, now, decision)
+            view = self._seen(tx, replace(world, case=decision.pens[0].case), stored.id, decision)
         log("case.moved", case=number, move=move, stage=view.stage, tier=view.tier)
         return view
 
@@ -175,12 +176,18 @@ class Engine(Desk):
             return self._view(tx, stored_case(tx, number), by, self.now())
 
     def _view(self, tx: Tx, stored: Stored, by: str, now: datetime, decision: Decision | None = None) -> CaseView:
-        world = self._world(tx, now, by, stored)
-        verdict = may_read(stored.case, world.actor, world.resolver) if decision is not None else check_sight(world, stored.case)
-        child = tx.subject_by_id(stored.case.subject) if stored.case.subject is not None else None
+        return self._seen(tx, self._world(tx, now, by, stored), stored.id, decision)
+
+    def _seen(self, tx: Tx, world: World, row: int, decision: Decision | None) -> CaseView:
+        """Show a case to whoever asks, or to whoever has just acted, even where the act itself ended their sight of it."""
+        case = world.case
+        if case is None:
+            raise NotFound("There is no such case.", way_out="Check the number.")
+        reads = check_sight(world, case).reads if decision is None else may_read(case, world.actor, world.resolver).reads
+        child = tx.subject_by_id(case.subject) if case.subject is not None else None
         return case_view(
-            stored.case, world.procedure, world.now, reads=verdict.reads, subject=child.ref if child is not None else None,
-            links=self._links(tx, stored.case.number, by), ended=self._ended(tx, stored, world.procedure),
+            case, world.procedure, world.now, reads=reads, subject=child.ref if child is not None else None,
+            links=self._links(tx, case.number, world.actor.id), ended=self._ended(tx, row, world.procedure),
             shows=decision.shows if decision is not None else (), waits=decision.waits if decision is not None else False,
         )
 

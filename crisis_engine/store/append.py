@@ -212,7 +212,7 @@ class CaseWrites(Statements):
         notices: list[Notice] = [notice for change in batch.changes for notice in change.notices]
         strangers = {notice.case for notice in notices}.difference(ids)
         if strangers:
-            ids = {**ids, **{row.number: row.id for row in self._rows(_NUMBERED, numbers=listed(strangers))}}
+            ids = {**ids, **dict(self._rows(_NUMBERED, numbers=listed(strangers)))}
         return [
             (each.key, ids[each.case], ",".join(each.people), each.what, each.why, micros_or_none(each.due_at), each.urgent,
              micros(each.at), micros_or_none(each.not_before), "waiting", 0, micros(each.not_before or each.at), "")
@@ -223,5 +223,5 @@ class CaseWrites(Statements):
         """Return the numbers of the cases that are neither as they were nor as this batch has just written them."""
         seen = {change.before.id: change for change in batch.changes if change.before and change.events}
         heads = {row[0]: row[HASH] for row in batch.logged}  # the last record of each case wins
-        found = {row.id: row.head for row in self._rows(_HEADS, ids=listed(seen))}
+        found = dict(self._rows(_HEADS, ids=listed(seen)))
         return tuple(change.after.number for case_id, change in seen.items() if found.get(case_id) != heads[case_id])

@@ -9,15 +9,13 @@ from crisis_engine.store.instant import instant, micros
 from crisis_engine.store.statement import Statements
 
 _PUBLISHED_UNTIL = "calendar_published_until"
-_COUNTS = (
-    "SELECT (SELECT count(*) FROM crisis_case) AS cases, (SELECT count(*) FROM crisis_case WHERE final IS NULL) AS open_cases,"
-    " (SELECT count(*) FROM crisis_deadline WHERE status = 'armed') AS armed, (SELECT count(*) FROM crisis_event) AS events,"
-    " (SELECT count(*) FROM crisis_notice WHERE status = 'waiting') AS waiting,"
-    " (SELECT count(*) FROM crisis_notice WHERE status = 'dead') AS dead, (SELECT count(*) FROM crisis_receipt) AS receipts,"
-    " (SELECT count(*) FROM crisis_unit) AS units, (SELECT count(*) FROM crisis_person) AS persons,"
-    " (SELECT count(*) FROM crisis_duty) AS duties, (SELECT count(*) FROM crisis_subject) AS subjects,"
-    " (SELECT count(*) FROM crisis_guardian) AS guardians, (SELECT count(*) FROM crisis_definition) AS definitions"
-)
+_COUNTED = {
+    "cases": "crisis_case", "open_cases": "crisis_case WHERE final IS NULL", "armed": "crisis_deadline WHERE status = 'armed'",
+    "events": "crisis_event", "waiting": "crisis_notice WHERE status = 'waiting'", "dead": "crisis_notice WHERE status = 'dead'",
+    "receipts": "crisis_receipt", "units": "crisis_unit", "persons": "crisis_person", "duties": "crisis_duty",
+    "subjects": "crisis_subject", "guardians": "crisis_guardian", "definitions": "crisis_definition",
+}
+_COUNTS = f"SELECT {', '.join(f'(SELECT count(*) FROM {what})' for what in _COUNTED.values())}"  # noqa: S608 (constants)
 
 
 class LedgerRows(Statements):
@@ -91,5 +89,4 @@ class LedgerRows(Statements):
 
     def counts(self) -> dict[str, int]:
         """Return how many rows there are of each kind that `crisis doctor` tells about."""
-        row = self._rows(_COUNTS)[0]
-        return dict(row._mapping)  # noqa: SLF001 (a documented name of SQLAlchemy, kept apart from the columns')
+        return dict(zip(_COUNTED, self._rows(_COUNTS)[0], strict=True))

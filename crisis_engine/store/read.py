@@ -126,8 +126,9 @@ class CaseReads(Statements):
         )
 
     def ended_clocks(self, case_id: int) -> list[tuple[Clock, str, datetime]]:
-        """Return the clocks of a case that were met or dropped, as they last ran, with which of the two and when."""
-        sql = f"SELECT {CLOCK_COLUMNS}, status, ended_at FROM crisis_deadline"  # noqa: S608 (constants)
+        """Return the clocks of a case that ended, as they last ran, with how (met, met_late, dropped) and when."""
+        how = "CASE WHEN status = 'met' AND late THEN 'met_late' ELSE status END"
+        sql = f"SELECT {CLOCK_COLUMNS}, {how}, ended_at FROM crisis_deadline"  # noqa: S608 (constants)
         rows = self._rows(sql + " WHERE case_id = :id AND status <> 'armed' ORDER BY ended_at, id", id=case_id)
         return [(clock_from(row[:-2]), row[-2], instant(row[-1])) for row in rows]
 

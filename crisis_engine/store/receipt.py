@@ -35,7 +35,7 @@ class ReceiptRows(Statements):
         """Return what stands behind a token."""
         row = self._row("SELECT c.number, r.made_at, r.reporter FROM crisis_receipt r JOIN crisis_case c ON c.id = r.case_id"
                         " WHERE r.token = :token", token=token)
-        return None if row is None else Receipt(row.number, instant(row.made_at), row.reporter)
+        return None if row is None else Receipt(row[0], instant(row[1]), row[2])
 
     def put_command(self, key: str, digest: str, answer: str, at: datetime) -> None:
         """Keep the answer to a command under its key; StaleVersion if another command took the key in the meantime."""
@@ -50,4 +50,4 @@ class ReceiptRows(Statements):
     def command(self, key: str) -> tuple[str, str] | None:
         """Return digest and answer of the command that came under a key."""
         row = self._row("SELECT digest, answer FROM crisis_command_key WHERE key = :key", key=key)
-        return None if row is None else (row.digest, row.answer)
+        return None if row is None else (row[0], row[1])

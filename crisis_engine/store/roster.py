@@ -99,14 +99,14 @@ class RosterRows(Statements):
 
     def units(self, ids: Collection[str]) -> dict[str, Unit]:
         """Return the units of these ids that exist, by id."""
-        return {row.id: _unit(row) for row in self._rows(_UNITS + " WHERE id " + AMONG.format("ids"), ids=listed(ids))}
+        return {row[0]: _unit(row) for row in self._rows(_UNITS + " WHERE id " + AMONG.format("ids"), ids=listed(ids))}
 
     def duties_at(self, units: Collection[str]) -> dict[str, tuple[Duty, ...]]:
         """Return all duties at these units by unit, those past and to come too; rank 1 stands before rank 2."""
         found: defaultdict[str, list[Duty]] = defaultdict(list)
         sql = _DUTIES + " WHERE unit " + AMONG.format("units") + " ORDER BY rank, person, begins_at"
         for row in self._rows(sql, units=listed(units)):
-            found[row.unit].append(_duty(row))
+            found[row[1]].append(_duty(row))
         return {unit: tuple(duties) for unit, duties in found.items()}
 
     def duties_of(self, person: str) -> list[Duty]:
@@ -124,7 +124,7 @@ class RosterRows(Statements):
     def person(self, person_id: str) -> Person | None:
         """Return the person of that id."""
         row = self._row("SELECT id, name, contact FROM crisis_person WHERE id = :id", id=person_id)
-        return row and Person(*row)
+        return None if row is None else Person(*row)
 
     def persons(self) -> list[Person]:
         """Return everybody who can hold a duty."""
@@ -133,17 +133,17 @@ class RosterRows(Statements):
     def subject(self, ref: str) -> Subject | None:
         """Return the child of that ref, the school's own id."""
         row = self._row(_SUBJECTS + " WHERE ref = :ref", ref=ref)
-        return row and Subject(*row)
+        return None if row is None else Subject(*row)
 
     def subject_by_id(self, subject_id: str) -> Subject | None:
         """Return the child of that random key, which cases carry."""
         row = self._row(_SUBJECTS + " WHERE id = :id", id=subject_id)
-        return row and Subject(*row)
+        return None if row is None else Subject(*row)
 
     def guardian(self, guardian_id: str) -> Guardian | None:
         """Return the guardian of that id."""
         row = self._row(_GUARDIANS + " WHERE id = :id", id=guardian_id)
-        return row and Guardian(*row)
+        return None if row is None else Guardian(*row)
 
     def guardians_of(self, ref: str) -> list[Guardian]:
         """Return the guardians of the child of that ref."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
@@ -127,6 +127,35 @@ def holds_transaction(connection: Connection) -> bool:
     if raw is not None and not raw.in_transaction:
         connection.exec_driver_sql("UPDATE crisis_meta SET value = value WHERE 1 = 0")
     return bool(raw is not None and raw.in_transaction)
+
+
+def fetch(connection: Connection, sql: str, binds: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    """Return all rows of a query as plain tuples, past SQLAlchemy's result objects: a command asks thirty questions of one row each."""
+    try:
+        return _driver(connection).execute(sql, binds).fetchall()
+    except (sqlite3.Error, UnicodeEncodeError) as error:
+        raise translate(error) from error
+
+
+def run(connection: Connection, sql: str, binds: Mapping[str, object]) -> int:
+    """Run one write and return how many rows it touched."""
+    try:
+        return _driver(connection).execute(sql, binds).rowcount
+    except (sqlite3.Error, UnicodeEncodeError) as error:
+        raise translate(error) from error
+
+
+def run_many(connection: Connection, sql: str, rows: list[tuple[Any, ...]]) -> int:
+    """Run one write for many rows of values and return how many rows it touched."""
+    try:
+        return _driver(connection).executemany(sql, rows).rowcount
+    except (sqlite3.Error, UnicodeEncodeError) as error:
+        raise translate(error) from error
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver: Any = connection.connection.driver_connection
+    return cast("sqlite3.Connection", driver)
 
 
 def listed(values: Iterable[object]) -> str:

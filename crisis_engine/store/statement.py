@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
@@ -20,13 +20,10 @@ class Statements:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    def _rows(self, sql: str, **binds: object) -> Sequence[Any]:
-        try:
-            return self.connection.execute(_text(sql), binds).fetchall()
-        except (DBAPIError, UnicodeEncodeError) as error:
-            raise sqlite.translate(error) from error
+    def _rows(self, sql: str, **binds: object) -> list[tuple[Any, ...]]:
+        return sqlite.fetch(self.connection, sql, binds)
 
-    def _row(self, sql: str, **binds: object) -> Any:  # noqa: ANN401 (a row of the named columns, or None)
+    def _row(self, sql: str, **binds: object) -> tuple[Any, ...] | None:
         rows = self._rows(sql, **binds)
         return rows[0] if rows else None
 
@@ -43,19 +40,11 @@ class Statements:
 
     def _run(self, sql: str, **binds: object) -> int:
         """Run one write and return how many rows it touched."""
-        try:
-            return self.connection.execute(_text(sql), binds).rowcount
-        except (DBAPIError, UnicodeEncodeError) as error:
-            raise sqlite.translate(error) from error
+        return sqlite.run(self.connection, sql, binds)
 
     def _bulk(self, sql: str, rows: list[tuple[Any, ...]]) -> int:
         """Run one write for many rows of values, past everything that costs time by the row; return how many rows it touched."""
-        if not rows:
-            return 0
-        try:
-            return self.connection.exec_driver_sql(sql, rows).rowcount
-        except (DBAPIError, UnicodeEncodeError) as error:
-            raise sqlite.translate(error) from error
+        return sqlite.run_many(self.connection, sql, rows) if rows else 0
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
