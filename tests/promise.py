@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -127,7 +128,7 @@ class Watch:
 
     def close(self) -> None:
         """Assert the whole log once more, from the first record on, by the store's own proof and by a fold."""
-        if not self._whole:   # the last look failed: what it found is to be heard, not what follows from it
+        if not self._whole or sys.exc_info()[0] is not None:   # what failed is to be heard, not what follows from it
             self.db.close()
             return
         with self.engine.store.reading() as tx:
