@@ -23,7 +23,7 @@ bench: .venv/.ready ## measure sweep, act and idle poll beside the raw database
 	$(PY) -m tests.bench $(ARGS)
 
 soak: .venv/.ready ## 1,000,000 random steps, every promise checked after each (hours)
-	CRISIS_SOAK=1 $(PY) -m pytest tests/test_machine.py $(ARGS)
+	CRISIS_SOAK=1 $(PY) -m pytest -n 2 --dist loadfile -s tests/test_machine.py tests/test_machine_city.py $(ARGS)
 
 clean: ## remove all that was made here, .venv too
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

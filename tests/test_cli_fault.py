@@ -286,10 +286,10 @@ def test_colours_and_escapes_stay_out_of_pipes() -> None:
 
 def test_logs_go_to_stderr_as_lines_or_json_and_hold_no_fact() -> None:
     plain = crisis(*REPORT, "--facts", WOUND, CRISIS_LOG_LEVEL="info")
-    assert "event=case.opened" in plain.stderr
+    assert "event=report.received" in plain.stderr
     assert "level=info" in plain.stderr
     as_json = crisis(*REPORT, "--facts", WOUND, "--json", CRISIS_LOG_LEVEL="info", CRISIS_LOG="json")
-    assert json.loads(as_json.stderr)["event"] == "case.signalled"
+    assert json.loads(as_json.stderr)["event"] == "report.received"
     assert json.loads(as_json.stdout)["receipt"]
     assert crisis(*REPORT, "--facts", WOUND).stderr == ""
     for said in (plain, as_json):

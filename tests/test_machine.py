@@ -1,7 +1,7 @@
 """Random lives of a few children, every promise checked after every command; `run` serves test_machine_city.py too.
 
 CRISIS_SOAK=1 makes the two files take 1,000,000 steps between them, with seeds of their own, which they print; CRISIS_SEED=… repeats one.
-A step is 1.7 commands on average and took 15 ms (2 cores, Python 3.11): a soak lasts 4 hours on one core, 2 where the files run side by side.
+A step is 1.7 commands on average and took 15 ms (2 cores, Python 3.11): a soak lasts 4 hours, 2 where the files run side by side.
 """
 
 from __future__ import annotations

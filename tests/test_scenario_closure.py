@@ -243,13 +243,30 @@ def test_the_county_refuses_the_ending_and_the_child_is_assessed(city: City) -> 
     assert "assessment" in story.clocks
 
 
-def test_a_signal_about_a_child_who_is_said_to_have_left_keeps_the_ending_from_passing(city: City) -> None:
+def test_a_signal_about_a_child_who_is_said_to_have_left_stops_the_ending(city: City) -> None:
     story = city.report(PEER).reach("intervening").act(VICE_PRINCIPAL, "request_end", why="left_city", evidence="转学证明")
     city.report("p-72", facts="今天在校门口见到")
-    assert "signal" in str(story.refused(CommandRejected, COUNTY_OFFICER, "confirm_end", because="核准"))
+    assert story.stage == "assessing"
+    story.refused(CommandRejected, COUNTY_OFFICER, "confirm_end", because="核准")
 
-    story.act(COUNSELOR, "signal_handled", because="认错人").act(COUNTY_OFFICER, "confirm_end", because="核准")
+    story.act(COUNSELOR, "signal_handled", because="认错人").act(VICE_PRINCIPAL, "request_end", why="left_city", evidence="转学证明")
+    story.act(COUNTY_OFFICER, "confirm_end", because="核准")
     assert story.stage == "ended"
+
+
+def test_an_ending_does_not_pass_on_the_signature_of_somebody_who_was_recused_since(city: City) -> None:
+    story = city.report(PEER).reach("intervening").act(VICE_PRINCIPAL, "request_end", why="left_city", evidence="转学证明")
+    story.act("p-34", "exclude_person", person=VICE_PRINCIPAL, because="涉事")
+    story.refused(CommandRejected, COUNTY_OFFICER, "confirm_end", because="核准")
+    assert story.stage == "ending"
+
+
+def test_reopening_runs_the_clocks_of_the_guardian_and_the_county_again_and_asks_for_a_new_assessment(city: City) -> None:
+    story = city.report(PEER, cues=["suicide_words"])
+    story.act(COUNSELOR, "assess", risk="red", ideation="no", plan="no", means="no", attempt="no")
+    story.agreed(COUNSELOR, VICE_PRINCIPAL, "exclude", because="误会").act(COUNSELOR, "reopen", because="又有新情况")
+    assert {"guardian_told", "county_told", "assessment"} <= {clock.name for clock in story.case.clocks}
+    story.refused(CommandRejected, COUNSELOR, "exclude", because="误会")
 
 
 def test_after_the_end_no_move_but_reopening_is_possible_and_nothing_fires(city: City) -> None:

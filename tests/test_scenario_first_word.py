@@ -134,7 +134,7 @@ def test_a_late_word_adds_people_who_answer_and_takes_the_duty_from_nobody_below
 
 def test_passing_up_never_lowers(city: City) -> None:
     word = city.report(COUNSELOR)
-    word.act(CLASS_TEACHER, "pass_up", to="grade")
+    word.refused(CommandRejected, CLASS_TEACHER, "pass_up", to="grade")
 
     assert word.tier == "school"
 

@@ -282,7 +282,8 @@ def test_an_ending_signed_by_one_person_is_refused_by_the_store_in_a_sentence(st
         more(store, "AAA-111", *closing("AAA-111", "p-1"))
     with pytest.raises(ProofFailed, match="without a running clock"):
         more(store, "AAA-111", closing("AAA-111", "p-2")[0])
-    more(store, "AAA-111", *closing("AAA-111", None), two=False)
+    put(store, grown(None, opening("BBB-222", subject="s-2"), two=False))
+    more(store, "BBB-222", *closing("BBB-222", None), two=False)
 
 
 def test_the_log_can_only_grow(store: Store) -> None:
@@ -487,7 +488,7 @@ def test_a_write_inside_a_write_is_refused_and_a_read_inside_is_not(store: Store
 
 
 def test_a_case_without_anything_special_has_an_empty_state(store: Store) -> None:
-    plain = Case("AAA-111", "w", "p", "u", None, "s", Tier.CLASS, Risk.BLUE, Risk.BLUE, NOW, NOW, 1, final="merged")
+    plain = Case("AAA-111", "w", "p", "u", None, "s", Tier.CLASS, Risk.BLUE, Risk.BLUE, NOW, NOW, 1, final="merged", ended_by="engine")
     event = stamped("AAA-111", 1, FactSet, name="n", value="v")
     put(store, Change(None, plain, (event,), (), two=False, sole=False))
     assert run(store, "SELECT state FROM crisis_case") == [("{}",)]

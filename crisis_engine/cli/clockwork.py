@@ -11,6 +11,9 @@ from crisis_engine.cli.command import command
 from crisis_engine.cli.console import Console, path_of_notices
 from crisis_engine.cli.failure import bad_input
 
+DIGITS = 3
+"""A share of more than 999 sweepers is a slip of the keyboard."""
+
 
 @command("sweep", "crisis sweep")
 def sweep(
@@ -20,7 +23,7 @@ def sweep(
 ) -> None:
     """Fire what is due and hand over what somebody left."""
     place, slash, sweepers = share.partition("/")
-    if not (slash and place.isdecimal() and sweepers.isdecimal() and 1 <= int(place) <= int(sweepers)):
+    if not (slash and place.isdecimal() and sweepers.isdecimal() and len(sweepers) <= DIGITS and 1 <= int(place) <= int(sweepers)):
         raise bad_input("usage.share", given=share)
     with console.engine() as engine:
         report = engine.sweep(limit=limit, share=(int(place) - 1, int(sweepers)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,7 @@ def draw_history(console: Console, case: CaseView, lines: Sequence[Mapping[str, 
         danger = line["kind"] == "danger_began" or line.get("risk") == "red"
         console.print(f"{line['seq']:>4}  {at}  {kind}{': ' if told else ''}{told}  ({line['by']})", "bold red" if danger else "")
         for name, value in (line.get("fields") or {}).items():
-            shown = _value(console, value)
+            shown = harmless(_value(console, value))
             console.print(f"      {labels.of('field_label', name)}: {shown}")
     console.numbers(case.peak, danger=case.danger)
 
@@ -163,3 +164,11 @@ def _bar(armed_at: datetime, due_at: datetime, until: datetime) -> str:
     whole = (due_at - armed_at).total_seconds()
     used = BAR if whole <= 0 else max(0, min(BAR, int((until - armed_at).total_seconds() / whole * BAR)))
     return "#" * used + "." * (BAR - used)
+
+
+def harmless(text: str) -> str:
+    """Return a person's text so that it can neither steer a terminal nor pass for a line of ours: controls are shown, lines indented."""
+    shown = "".join(
+        char if char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Zl", "Zp"} else f"<{ord(char):04X}>" for char in text
+    )
+    return shown.replace("\n", "\n        | ")

@@ -41,9 +41,10 @@ class Verdict:
     reads: int = BLIND
     as_role: str = ""
     level: Tier | None = None
+    hidden: bool = False     # for this person the record does not exist
 
 
-HIDDEN = Verdict(allowed=False, rule="hidden: for this person the case does not exist")
+HIDDEN = Verdict(allowed=False, rule="hidden: for this person the case does not exist", hidden=True)
 
 
 def roles_at(resolver: Resolver, actor: Actor, unit: str) -> list[Duty]:

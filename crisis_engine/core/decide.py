@@ -230,6 +230,9 @@ def _signed_before(world: World, case: Case, move: MoveDef) -> str | None:
             if made is None or made.by == world.actor.id:
                 raise CommandRejected(f"{move.name} needs two persons: {earlier} must have been made by somebody else.",
                                       way_out="Let a colleague make this move.")
+            if made.by in case.recused or made.seq < case.signal_seq:
+                raise CommandRejected(f"{earlier} counts no more: whoever made it is recused, or a new word came since.",
+                                      way_out="Send the case back, and let somebody ask for it anew.")
             return made.by
     return None
 

@@ -63,8 +63,9 @@ def _moved(case: Case, event: ev.Moved) -> Changes:
     changes: Changes = {"stage": event.to, "done": {**case.done, event.move: Done(event.by, event.at, event.seq)}}
     if event.final is not None:
         changes |= {"final": event.final, "closed_at": event.at, "ended_by": event.by, "ended_second": event.second, "danger": False}
-    elif case.final is not None:
-        changes |= {"final": None, "closed_at": None, "ended_by": None, "ended_second": None}
+    elif case.final is not None:   # a new life: what was done in the one before counts for nothing here
+        done = {event.move: Done(event.by, event.at, event.seq)}
+        changes |= {"final": None, "closed_at": None, "ended_by": None, "ended_second": None, "done": done}
     if event.signal:
         changes |= {"signal_seq": event.seq, "signal_at": event.at}
     return changes

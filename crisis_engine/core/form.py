@@ -13,6 +13,8 @@ from .model import Risk, Tier
 from .policy import Policy
 from .workflow import FieldDef, MoveDef, Workflow
 
+_FIRST_YEAR, _LAST_YEAR = 2000, 2120
+
 MOST = 20_000
 """Most characters of a text, unless its field says otherwise."""
 
@@ -33,7 +35,7 @@ def check_fields(move: MoveDef, given: Mapping[str, Any], workflow: Workflow, po
     clean: dict[str, Any] = {}
     for name, field in known.items():
         value = given.get(name)
-        if value is None or value in ("", []):
+        if value is None or value in ("", []) or (isinstance(value, str) and not value.strip()):
             if field.required and not partly:
                 raise BadInput(f"{move.name} needs the field {name!r} ({field.type}).",
                                way_out=_example(field, workflow, policy), field=name)
@@ -109,12 +111,18 @@ def _choices(field: FieldDef, value: object, workflow: Workflow, policy: Policy)
 
 def _time(field: FieldDef, value: object, _workflow: Workflow, _policy: Policy) -> datetime:
     if isinstance(value, datetime):
-        return value if value.tzinfo is not None else value.replace(tzinfo=CHINA)
+        return _within(field, value if value.tzinfo is not None else value.replace(tzinfo=CHINA))
     try:
         at = datetime.fromisoformat(str(value))
     except ValueError:
         raise _wrong(field, f"{str(value)[:40]!r} is no time.", "Write it as 2026-03-02T15:30+08:00.") from None
-    return at if at.tzinfo is not None else at.replace(tzinfo=CHINA)
+    return _within(field, at if at.tzinfo is not None else at.replace(tzinfo=CHINA))
+
+
+def _within(field: FieldDef, at: datetime) -> datetime:
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise _wrong(field, f"{at.isoformat()} cannot be meant.", "Check the year.")
+    return at
 
 
 def _date(field: FieldDef, value: object, _workflow: Workflow, _policy: Policy) -> str:

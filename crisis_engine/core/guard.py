@@ -94,6 +94,13 @@ def _no_signal_since_proposal(_world: World, case: Case, _fields: Mapping[str, A
     return "a new signal is not handled yet" if pending is not None else None
 
 
+def _no_other_open_case(world: World, _case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
+    others = [other for other in world.others if other.open]
+    if any(world.actor.id in other.recused for other in others):
+        return "this cannot be decided here"   # nothing more: whom the other case concerns must not learn of it
+    return "the child has another open case: work on that one" if others else None
+
+
 GUARDS: Mapping[str, Guard] = {
     "danger": _when(lambda _w, case, _a: case.danger, "no danger has been declared"),
     "no_danger": _when(lambda _w, case, _a: not case.danger, "the child is in danger now: end that first (danger_over)"),
@@ -121,8 +128,7 @@ GUARDS: Mapping[str, Guard] = {
     "not_actor_of": _not_actor_of,
     "panel_if_peak": _panel_if_peak,
     "risk_below": _when(lambda _w, case, risk: case.risk.rank < Risk(risk).rank, "the risk must be below {} first"),
-    "no_other_open_case": _when(lambda world, _c, _a: not any(other.open for other in world.others),
-                                "the child has another open case: work on that one"),
+    "no_other_open_case": _no_other_open_case,
     "other_open_case_of_subject": _when(lambda world, _c, _a: world.target is not None, "there is no other open case of this child"),
     "not_shredded": _when(lambda _w, case, _a: "shredded" not in case.facts, "the case's secrets were erased"),
     "only_own_signals": _when(lambda _w, case, _a: case.signal_seq == 1,

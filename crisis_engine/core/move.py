@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
 from . import events as ev
-from .case import Case, Clock
+from .case import Case
 from .deadline import Due
-from .errors import BadInput, CommandRejected, NotFound
+from .errors import BadInput, CommandRejected
 from .guard import refusals
+from .hold import hold_clock
 from .model import Risk, Tier, higher_risk
 from .pen import Pen
 from .policy import Policy
 from .resolve import Found
-from .rung import resume
-from .settle import bring_nearer, lead_of, raise_tier, settle
+from .settle import arm, bring_nearer, lead_of, raise_tier, settle
 from .workflow import MoveDef, Workflow, tier_ladder
 from .world import World
 
@@ -56,16 +56,17 @@ def make_move(
     case, workflow = pen.case, pen.procedure.workflow
     value = _Value(move, fields)
     _check_lowering(pen.case, move, value, second)
-    _resolve_clock(world, pen, move, fields, value)
+    hold_clock(world, pen, move, fields)
     to = pen.procedure.graph.step(case.stage, move.name)
     final = workflow.stages[to].final
-    public = REPORTER if move.signal and REPORTER in fields else by
-    pen.by = public
+    if move.signal:
+        fields = {REPORTER: by, **fields}
+    pen.by = REPORTER if move.signal else by
     pen.add(
         ev.Moved, secret_of(fields), move=move.name, origin=case.stage, to=to, two=bool(move.second) and second is not None,
         second=second, final=final, signal=move.signal,
     )
-    pen.triggers.add(move.name)
+    pen.triggers |= {move.name, "reopened"} if case.final is not None else {move.name}
     if move.signal:
         _heed_signal(world, pen)
     pen.met |= set(move.meets)
@@ -181,6 +182,8 @@ def _set_tier(pen: Pen, move: MoveDef, value: _Value, level: Tier, *, reopened: 
         pen.add(ev.LeadChanged, lead=None)
     wanted = value("tier")
     if isinstance(wanted, Tier):
+        if wanted.rank <= pen.case.tier.rank:
+            raise CommandRejected(f"The case is at {pen.case.tier} already.", way_out="Name a higher level.")
         raise_to(pen, wanted)
     if move.tier is None:
         return
@@ -218,60 +221,6 @@ def _set_facts(world: World, pen: Pen, value: _Value) -> None:
             pen.add(ev.PersonRecused, person=person)
 
 
-def _resolve_clock(world: World, pen: Pen, move: MoveDef, fields: Mapping[str, Any], value: _Value) -> None:
-    """Hold, pause or resume the clock that the form names; refuse before anything is written."""
-    kinds = [key for key in ("hold", "pause", "resume") if key in move.sets]
-    if not kinds:
-        return
-    name = fields.get("clock")
-    clock = pen.case.clock(str(name))
-    if clock is None:
-        running = ", ".join(one.name for one in pen.case.clocks)
-        raise NotFound(f"No clock {name!r} runs on this case.", way_out=f"Running: {running}.")
-    _CLOCK_KEYS[kinds[0]](world, pen, clock, value, fields)
-
-
-def _hold(world: World, pen: Pen, clock: Clock, value: _Value, _fields: Mapping[str, Any]) -> None:
-    until, policy = value("hold"), pen.procedure.policy
-    longest = pen.now + policy.hold[pen.case.risk].wall
-    if clock.due_at > pen.now:
-        raise CommandRejected(f"The clock {clock.name} is not late.", way_out="Only a late clock is taken in hand; see `crisis show`.")
-    if pen.case.tier in clock.held_at:
-        raise CommandRejected(f"The clock {clock.name} was taken in hand at {pen.case.tier} before; once is all.",
-                              way_out="Meet the clock, or let the next level act.")
-    if not pen.now < until <= longest:
-        raise CommandRejected(f"A ladder may be held until {longest.isoformat()} at most, and not into the past.",
-                              way_out="Give a nearer --field until=….")
-    pen.add(ev.ClockHeld, by=world.actor.id, clock=clock.name, n=clock.n, tier=pen.case.tier, until=until,
-            next_at=max(clock.next_at, until))
-
-
-def _pause(world: World, pen: Pen, clock: Clock, value: _Value, fields: Mapping[str, Any]) -> None:
-    until, rule = value("pause"), pen.procedure.policy.clocks[clock.name]
-    if clock.kind != "paper" or rule.pause is None:
-        raise CommandRejected(f"The clock {clock.name} never stands still.", way_out="Only paper clocks with a `pause` in the policy do.")
-    reason = str(fields.get("reason"))
-    if reason not in rule.pause.reasons:
-        raise CommandRejected(f"{reason!r} is no reason to pause {clock.name}.", way_out=f"Reasons: {', '.join(rule.pause.reasons)}.")
-    if clock.pauses >= rule.pause.times or clock.paused_until is not None:
-        raise CommandRejected(f"The clock {clock.name} was paused {clock.pauses} time(s) already.", way_out="Decide on what there is.")
-    if not pen.now < until <= pen.now + rule.pause.at_most.wall:
-        raise CommandRejected(f"A pause lasts {rule.pause.at_most} at most and ends in the future.",
-                              way_out="Give a nearer --field until=….")
-    pen.add(ev.ClockPaused, by=world.actor.id, clock=clock.name, n=clock.n, reason=reason, until=until)
-
-
-def _resume(_world: World, pen: Pen, clock: Clock, _value: _Value, _fields: Mapping[str, Any]) -> None:
-    if clock.paused_until is None:
-        raise CommandRejected(f"The clock {clock.name} is not paused.", way_out="See `crisis show`.")
-    resume(pen, clock)
-
-
-_CLOCK_KEYS: Mapping[str, Callable[[World, Pen, Clock, _Value, Mapping[str, Any]], None]] = {
-    "hold": _hold, "pause": _pause, "resume": _resume,
-}
-
-
 # ---- signals and proposals ------------------------------------------------------------------------------------------
 
 
@@ -288,7 +237,8 @@ def _heed_signal(world: World, pen: Pen) -> None:
 def _void_proposals(pen: Pen, *, signal: bool) -> None:
     moves = pen.procedure.workflow.moves
     for proposal in pen.case.proposals:
-        if signal or pen.case.final is not None or pen.case.stage not in moves[proposal.move].from_stages:
+        stands = pen.case.stage in moves[proposal.move].from_stages and proposal.by not in pen.case.recused
+        if signal or pen.case.final is not None or not stands:
             pen.add(ev.ProposalEnded, by="engine", proposal=proposal.id, how="voided")
 
 
@@ -302,6 +252,8 @@ def _set_subject(world: World, pen: Pen, value: _Value, by: str) -> list[Pen]:
         return []
     if world.target is None:
         pen.add(ev.SubjectSet, subject=world.subject.id, unit=world.subject.unit)
+        if pen.case.facts.get("guardian") == "withheld":
+            _recuse(pen, world.guardians)
         pen.met |= {clock.name for clock in pen.procedure.workflow.clocks.values() if "unidentified" in clock.once_on}
         for other in world.others:
             if not other.open and other.number != pen.number:
@@ -336,11 +288,29 @@ def merge(world: World, pen: Pen, by: str) -> Pen:
     raise_to(other, pen.case.tier)
     _void_proposals(other, signal=True)
     settle(other)
+    if pen.case.facts.get("guardian") == "withheld" and target.facts.get("guardian") != "withheld":   # the more protective fact wins
+        other.add(ev.FactSet, name="guardian", value="withheld")
+        _recuse(other, world.guardians)
+        for withholding in procedure.workflow.moves.values():
+            if withholding.sets.get("guardian") == "withheld":
+                other.met |= set(withholding.meets)
+        settle(other)
+    _recuse(pen, sorted(target.recused))   # whom the other case concerns must not learn of it by what became of this one
     for clock in clocks:
+        definition = procedure.workflow.clocks.get(clock.name)
+        owed = definition is not None and not definition.standing and "unidentified" not in definition.once_on
+        if definition is not None and owed and definition.who != "second_signer" and clock.name not in other.case.armings:
+            arm(other, definition)
         running = other.case.clock(clock.name)
         if running is not None:
             bring_nearer(other, running, Due(clock.due_at, running.cap_at, running.provisional), "merged")
     return other
+
+
+def _recuse(pen: Pen, people: Iterable[str]) -> None:
+    for person in people:
+        if person not in pen.case.recused:
+            pen.add(ev.PersonRecused, person=person)
 
 
 def _open_tracks(world: World, pen: Pen, move: MoveDef, value: _Value) -> list[Pen]:

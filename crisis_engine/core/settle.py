@@ -117,7 +117,7 @@ def _triggered(pen: Pen, clock: ClockDef) -> bool:
 
 def _first_time(pen: Pen, clock: ClockDef) -> bool:
     """Whether a `from_risk` clock starts now: the risk first reaches its floor (unrated counts as the policy says)."""
-    if clock.once_from_risk is None or clock.name in pen.case.armings:
+    if clock.once_from_risk is None or (clock.name in pen.case.armings and "reopened" not in pen.triggers):
         return False
     risk = pen.case.risk
     counted = pen.procedure.policy.unrated_counts_as if risk.rank == 0 else risk

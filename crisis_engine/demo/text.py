@@ -150,6 +150,6 @@ TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType({
         "standard nor confirmed by the city.",
     ),
     "no_diagnosis": ("风险颜色只说明要多快有人处理，不是诊断。", "A colour says how soon somebody must act. It is no diagnosis."),
-    "next": ("接下来可以试试：", "Try these three next:"),
+    "next": ("接下来可以试试（先 . .venv/bin/activate）：", "Try these three next (after: . .venv/bin/activate):"),
     "facts": ("课桌里有一张字条", "A note in the desk"),
 })  # fmt: skip

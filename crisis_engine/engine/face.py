@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crisis_engine.clock import wall_clock
-from crisis_engine.core.access import may_read
+from crisis_engine.core.access import may_read, roles_at
 from crisis_engine.core.commands import Act, Open
 from crisis_engine.core.decide import Decision, check_sight, decide_act, decide_again, decide_open, needs_second, possible_moves
 from crisis_engine.core.errors import BadInput, CommandRejected, NotFound, StaleVersion
@@ -77,7 +77,7 @@ class Engine(Desk):
             receipt = Receipt(new_token(12), now, procedure.workflow.danger.shows if urgent and procedure.workflow.danger else ())
             tx.put_receipt(receipt.token, decision.pens[0].number, now, by)
             once.keep({"receipt": receipt.token, "at": now.isoformat(), "shows": list(receipt.shows)}, now)
-        log("case.signalled" if stored is not None else "case.opened", case=decision.pens[0].number, tier=decision.pens[0].case.tier)
+        log("report.received")   # neither the case nor whether there was one: the reporter may read this log
         return receipt
 
     def receipt(self, token: str) -> dict[str, Any]:
@@ -107,12 +107,19 @@ class Engine(Desk):
             if above is not None:
                 check_sight(self._world(tx, now, by, above), above.case)
             procedure = self._sources.procedure_for(tx, workflow, home)
+            resolver = self._sources.resolver(tx, {home, *(duty.unit for duty in actor.duties)}, now)
+            if procedure.workflow.again is not None:
+                rights = self._sources.access.roles
+                blind = not any(rights[duty.role].reads >= 0 for duty in roles_at(resolver, actor, home) if duty.role in rights)
+                if blind or child is None or any(one.case.open for one in tx.cases_of(child.id)):
+                    raise CommandRejected("This word cannot be opened as a case.", way_out="Use `report`: it always finds its case.")
+                people_known(tx, list((fields or {}).get("about_staff", ())))
             if above is not None and above.case.workflow.rpartition("_v")[0] not in procedure.workflow.parents:
                 raise CommandRejected(f"{procedure.workflow.id} is no track of {above.case.workflow}.", way_out="Open it without a parent.")
-            resolver = self._sources.resolver(tx, {home, *(duty.unit for duty in actor.duties)}, now)
             key_of_child = child.id if child is not None else above.case.subject if above is not None else None
             world = World(
                 now=now, actor=actor, procedure=procedure, resolver=resolver, number=new_number(), subject=child,
+                others=tuple(one.case for one in tx.cases_of(child.id) if one.case.workflow == procedure.workflow.id) if child else (),
                 parent=above.case if above is not None else None,
                 parent_procedure=self._sources.pinned(tx, above.case.procedure) if above is not None else None,
             )
@@ -144,7 +151,6 @@ class Engine(Desk):
             if once.answer is not None:
                 return self._view(tx, stored, by, now)
             world = self._world_of_act(tx, now, by, stored, move, fields or {})
-            check_sight(world, stored.case)
             if version is not None and version != stored.case.version:
                 raise StaleVersion(f"Case {number} is at version {stored.case.version}, you read {version}.",
                                    way_out="Read it again and decide anew.", version=stored.case.version)
@@ -153,8 +159,10 @@ class Engine(Desk):
 
             self._apply(tx, decision, stored)
             once.keep({"number": number}, now)
-            view = self._seen(tx, replace(world, case=decision.pens[0].case), stored.id, decision)
-        log("case.moved", case=number, move=move, stage=view.stage, tier=view.tier)
+            after = decision.pens[0].case
+            sees = not may_read(after, world.actor, world.resolver).hidden   # the act may have shown whom the case concerns
+            view = self._seen(tx, replace(world, case=after) if sees else world, stored.id, decision)
+        log("case.acted", case=number)
         return view
 
     def _apply(self, tx: Tx, decision: Decision, stored: Stored | None) -> None:

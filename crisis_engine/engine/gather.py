@@ -10,12 +10,14 @@ from crisis_engine import definitions
 from crisis_engine.almanac import published_calendar
 from crisis_engine.core.access import ENGINE, Actor
 from crisis_engine.core.calendar import Calendar
-from crisis_engine.core.errors import NotAllowed, NotFound
+from crisis_engine.core.errors import DefinitionError, NotAllowed, NotFound
 from crisis_engine.core.model import Absence, Duty, Subject, Unit
 from crisis_engine.core.policy import Access
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.resolve import Resolver, Roster, needed_units, paths
 from crisis_engine.store import Tx
+
+from .log import log
 
 DEFAULT_POLICY = "default_v1"
 _MOST_UNITS = 200_000
@@ -90,15 +92,29 @@ class Sources:
             procedure = self._procedures[digest] = Procedure.from_body(body)
         return procedure
 
+    def _loadable(self, workflow: str, policies: list[str]) -> str:
+        """Return the hash of the procedure with the first policy that can be read: a broken file must not turn a word away."""
+        for policy in policies:
+            digest = self._pinned.get((workflow, policy))
+            if digest is not None:
+                return digest
+            try:
+                procedure = definitions.load_procedure(workflow, policy)
+            except DefinitionError:
+                if policy == policies[-1]:
+                    raise
+                log("policy.unreadable", policy=policy)
+                continue
+            self._procedures[procedure.hash] = procedure
+            self._pinned[workflow, policy] = procedure.hash
+            return procedure.hash
+        raise AssertionError
+
     def procedure_for(self, tx: Tx, workflow: str, unit: str) -> Procedure:
         """Return the procedure for a new case: the workflow with the policy of the nearest unit that chose one."""
         units = tx.units(paths(unit))
-        policy = next((units[path].policy for path in paths(unit) if path in units and units[path].policy), None) or DEFAULT_POLICY
-        digest = self._pinned.get((workflow, policy))
-        if digest is None:
-            procedure = definitions.load_procedure(workflow, policy)
-            self._procedures[procedure.hash] = procedure
-            digest = self._pinned[workflow, policy] = procedure.hash
+        chosen = [policy for path in paths(unit) if path in units and (policy := units[path].policy)]
+        digest = self._loadable(workflow, [*chosen, DEFAULT_POLICY])
         procedure = self._procedures[digest]
         if tx.definition(digest) is None:
             tx.put_definition(digest, "procedure", f"{procedure.workflow.id}+{procedure.policy.id}", procedure.body)

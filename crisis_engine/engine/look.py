@@ -54,6 +54,12 @@ class QueueItem:
         }
 
 
+def sane(at: datetime) -> None:
+    """Refuse a time without zone, or one that cannot be meant: it would stand in the database for good."""
+    if at.tzinfo is None or not _EARLIEST <= at <= _LATEST:
+        raise BadInput(f"{at.isoformat()} cannot be meant.", way_out="Give a time with its zone between 2020 and 2120.")
+
+
 def open_look(url: str, *, clock: Callable[[], datetime] | None = None) -> Look:
     """Open an existing database for a look alone; a console's `queue` starts in a third of the time of a whole engine."""
     return Look(Store.open(url, create=False), Sources(), clock or wall_clock)
@@ -95,10 +101,9 @@ class Look:
         now = self._clock()
         if now.tzinfo is None:
             raise BadInput("The clock gave a time without zone.", way_out="Give an aware datetime, for instance in UTC.")
-        now = now.astimezone(UTC)
         if not _EARLIEST <= now <= _LATEST:
             raise BadInput(f"The clock says {now.isoformat()}, which cannot be.", way_out="Set the machine's clock; nothing was changed.")
-        return now
+        return now.astimezone(UTC)
 
     @property
     def sandbox(self) -> bool:

@@ -193,6 +193,11 @@ def plain(value: object) -> object:
     return [plain(one) for one in value] if isinstance(value, (tuple, list)) else value
 
 
+_SECRECY: tuple[tuple[type[ev.Event], int, str], ...] = (
+    (ev.PersonRecused, 4, "person"), (ev.FactSet, 1, "value"), (ev.Proposed, 2, "risk"),
+)
+"""Header fields that a reader below this secrecy tier does not get: whom a case concerns, the guardian's answer, a proposed rating."""
+
 _HIDDEN = {"secret", "case", "procedure", "subject"}
 
 
@@ -203,8 +208,9 @@ def history_items(event: ev.Event, procedure: Procedure, reads: int, subject: st
         value = getattr(event, name)
         if name not in _HIDDEN and value is not None and value != ():
             item[name] = plain(value)
-    if isinstance(event, ev.PersonRecused) and reads < 4:  # noqa: PLR2004 - T4: whom a case concerns
-        item.pop("person", None)
+    for kind, tier, name in _SECRECY:
+        if isinstance(event, kind) and reads < tier:
+            item.pop(name, None)
     if subject is not None and reads >= 1 and isinstance(event, (ev.Opened, ev.SubjectSet)):
         item["subject"] = subject
     move = procedure.workflow.moves.get(str(item.get("move", "")))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crisis_engine.core.commands import ANSWERS
+from crisis_engine.core.decide import check_sight
 from crisis_engine.core.errors import NotFound
 from crisis_engine.core.model import Subject
 from crisis_engine.core.world import World
@@ -62,6 +63,7 @@ class Worlds(Look):
     def _world_of_act(
         self, tx: Tx, now: datetime, by: str, stored: Stored, move: str, fields: Mapping[str, Any],
     ) -> World:
+        check_sight(self._world(tx, now, by, stored), stored.case)   # before any other look: a refusal must not depend on what it finds
         actor = actor_of(tx, by)
         case = stored.case
         procedure = self._sources.pinned(tx, case.procedure)
@@ -122,7 +124,7 @@ class Worlds(Look):
 
 def stored_case(tx: Tx, number: str) -> Stored:
     """Return a case by its number, or say that there is none."""
-    stored = tx.case(number)
+    stored = tx.case(number) or tx.case(_spelled(number))
     if stored is None:
         raise NotFound(f"There is no case {number[:40]}.", way_out="Check the number.")
     return stored
@@ -135,6 +137,12 @@ def _listed(value: object) -> list[str]:
 def _opens(procedure: Any, move: str) -> Sequence[str]:  # noqa: ANN401 - a Procedure
     found = procedure.workflow.moves.get(move)
     return found.opens if found is not None else ()
+
+
+def _spelled(number: str) -> str:
+    """Return a number as it is written, from one that was read over the telephone: small letters, blanks, no dashes."""
+    letters = "".join(char for char in number.upper() if char.isascii() and char.isalnum())
+    return f"{letters[:3]}-{letters[3:6]}-{letters[6:]}"
 
 
 def people_known(tx: Tx, people: Sequence[str]) -> None:

@@ -163,6 +163,20 @@ RULES: Mapping[str, str] = {
     "Field 'until' lies in the past.": "until 一栏的时间已经过去。",
     "Say until when the child is not alone.": "写明到什么时候为止有人陪着学生。",
 
+    # ---- what a word in between, or a recusal, undoes -------------------------------------------------------------------
+    "{move} counts no more: whoever made it is recused, or a new word came since.": "{move} 已不作数：当事人须回避，或其后又有新线索。",
+    "Send the case back, and let somebody ask for it anew.": "请退回个案，由他人重新申请。",
+    "{at} cannot be meant.": "{at} 不可能是要写的时间。",
+    "Check the year.": "请核对年份。",
+    "Give a time with its zone between 2020 and 2120.": "请写 2020 年到 2120 年之间、带时区的时间。",
+    "The case is at {tier} already.": "个案已在{tier}。",
+    "Name a higher level.": "请写更高的一级。",
+    "{by} may not change the roster here.": "{by} 不能更改这里的名册。",
+    "Ask the school's leading group, the county, the city or an operator.": "请找学校危机干预工作领导小组、县区、市或运维人员。",
+    "this cannot be decided here": "此处不能决定",
+    "This word cannot be opened as a case.": "这个线索不能直接立案。",
+    "Use `report`: it always finds its case.": "请用 `report` 上报，系统会归到相应的个案。",
+
     # ---- clocks ----------------------------------------------------------------------------------------------------------
     "No clock {clock} runs on this case.": "这个个案没有时限 {clock} 在走。",
     "Running: {names}.": "在走的有：{names}。",

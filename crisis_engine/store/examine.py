@@ -63,7 +63,7 @@ QUERIES: Mapping[str, str] = MappingProxyType({
                     " OR n.key GLOB '*[^A-Za-z0-9-]*' OR n.people GLOB '*[ \t\n]*' OR n.people = ''",
     "unfired": "SELECT number FROM crisis_case WHERE final IS NULL AND next_at < :patience ORDER BY next_at",
     "undelivered": "SELECT DISTINCT c.number FROM crisis_notice n JOIN crisis_case c ON c.id = n.case_id"
-                   " WHERE n.status = 'waiting' AND n.next_try_at < :patience",
+                   " WHERE n.status = 'waiting' AND coalesce(n.not_before, n.at) < :patience",
     "dead_notices": "SELECT DISTINCT c.number FROM crisis_notice n JOIN crisis_case c ON c.id = n.case_id WHERE n.status = 'dead'",
     "unpinned": "SELECT c.number FROM crisis_case c LEFT JOIN crisis_definition d ON d.hash = c.procedure WHERE d.hash IS NULL",
     "backwards": "SELECT DISTINCT c.number FROM crisis_event e JOIN crisis_event p ON p.case_id = e.case_id AND p.seq = e.seq - 1"

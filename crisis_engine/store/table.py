@@ -60,8 +60,8 @@ class CaseRow(Row, table=True):
         _one_of("peak", RISKS, "crisis_case_peak"),
         CheckConstraint("final IS NOT NULL OR next_at IS NOT NULL", name="crisis_case_clocked"),  # promise 1
         CheckConstraint(
-            "final IS NULL OR final IN ('merged') OR NOT two"
-            " OR (ended_by IS NOT NULL AND ended_second IS NOT NULL AND ended_by <> ended_second)",
+            "final IS NULL OR (ended_by IS NOT NULL AND ended_by <> '' AND (final IN ('merged') OR NOT two"
+            " OR (ended_second IS NOT NULL AND ended_second <> '' AND ended_by <> ended_second)))",
             name="crisis_case_two",
         ),
         _partial("crisis_case_sole", "workflow", "subject", where="final IS NULL AND sole AND subject IS NOT NULL", unique=True),
@@ -149,7 +149,7 @@ class EventRow(Row, table=True):
     __tablename__ = "crisis_event"
     __table_args__ = (
         UniqueConstraint("case_id", "seq", name="crisis_event_seq"),
-        CheckConstraint('NOT two OR (second IS NOT NULL AND second <> "by")', name="crisis_event_two"),
+        CheckConstraint("NOT two OR (second IS NOT NULL AND second <> '' AND second <> \"by\")", name="crisis_event_two"),
         _partial("crisis_event_rung", "case_id", "deadline", "rung", "times", where="kind = 'rung_fired'", unique=True),
     )
 

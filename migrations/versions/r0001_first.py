@@ -29,6 +29,20 @@ _TRIGGERS = (
     CREATE TRIGGER crisis_event_never_deleted BEFORE DELETE ON crisis_event
     BEGIN SELECT RAISE(ABORT, 'crisis_event is append-only'); END
     """,
+    # INSERT OR REPLACE deletes without a delete trigger where a connection did not ask for recursive ones: so it is met before.
+    """
+    CREATE TRIGGER crisis_event_never_replaced BEFORE INSERT ON crisis_event
+    WHEN EXISTS (SELECT 1 FROM crisis_event WHERE case_id = NEW.case_id AND seq = NEW.seq) OR NEW.id IN (SELECT id FROM crisis_event)
+    BEGIN SELECT RAISE(ABORT, 'crisis_event is append-only: crisis_event.case_id, crisis_event.seq'); END
+    """,
+    """
+    CREATE TRIGGER crisis_case_never_deleted BEFORE DELETE ON crisis_case
+    BEGIN SELECT RAISE(ABORT, 'crisis_case is append-only'); END
+    """,
+    """
+    CREATE TRIGGER crisis_case_rules_kept BEFORE UPDATE OF two, sole ON crisis_case WHEN NEW.two <> OLD.two OR NEW.sole <> OLD.sole
+    BEGIN SELECT RAISE(ABORT, 'crisis_case is append-only'); END
+    """,
 )
 
 
@@ -162,8 +176,8 @@ def _case() -> None:
         sa.Column("head", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "final IS NULL OR final IN ('merged') OR NOT two"
-            " OR (ended_by IS NOT NULL AND ended_second IS NOT NULL AND ended_by <> ended_second)",
+            "final IS NULL OR (ended_by IS NOT NULL AND ended_by <> '' AND (final IN ('merged') OR NOT two"
+            " OR (ended_second IS NOT NULL AND ended_second <> '' AND ended_by <> ended_second)))",
             name="crisis_case_two",
         ),
         sa.CheckConstraint("peak IN ('unrated', 'blue', 'yellow', 'orange', 'red')", name="crisis_case_peak"),
@@ -366,7 +380,7 @@ def _event() -> None:
         sa.Column("deadline", sa.String(), nullable=True),
         sa.Column("rung", sa.Integer(), nullable=True),
         sa.Column("times", sa.Integer(), nullable=True),
-        sa.CheckConstraint('NOT two OR (second IS NOT NULL AND second <> "by")', name="crisis_event_two"),
+        sa.CheckConstraint("NOT two OR (second IS NOT NULL AND second <> '' AND second <> \"by\")", name="crisis_event_two"),
         sa.ForeignKeyConstraint(["case_id"], ["crisis_case.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("case_id", "seq", name="crisis_event_seq"),

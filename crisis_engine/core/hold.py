@@ -1,0 +1,68 @@
+"""Hold a clock: a late one taken in hand (催办), a paper one paused for a named reason, a paused one resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import events as ev
+from .case import Clock
+from .errors import CommandRejected, NotFound
+from .pen import Pen
+from .rung import resume
+from .workflow import MoveDef
+from .world import World
+
+
+def hold_clock(world: World, pen: Pen, move: MoveDef, fields: Mapping[str, Any]) -> None:
+    """Hold, pause or resume the clock that the form names; refuse before anything is written."""
+    kinds = [key for key in ("hold", "pause", "resume") if key in move.sets]
+    if not kinds:
+        return
+    name = fields.get("clock")
+    clock = pen.case.clock(str(name))
+    if clock is None:
+        running = ", ".join(one.name for one in pen.case.clocks)
+        raise NotFound(f"No clock {name!r} runs on this case.", way_out=f"Running: {running}.")
+    _CLOCK_KEYS[kinds[0]](world, pen, clock, fields)
+
+
+def _hold(world: World, pen: Pen, clock: Clock, fields: Mapping[str, Any]) -> None:
+    until, policy = fields["until"], pen.procedure.policy
+    longest = pen.now + policy.hold[pen.case.risk].wall
+    if clock.due_at > pen.now:
+        raise CommandRejected(f"The clock {clock.name} is not late.", way_out="Only a late clock is taken in hand; see `crisis show`.")
+    if pen.case.tier in clock.held_at:
+        raise CommandRejected(f"The clock {clock.name} was taken in hand at {pen.case.tier} before; once is all.",
+                              way_out="Meet the clock, or let the next level act.")
+    if not pen.now < until <= longest:
+        raise CommandRejected(f"A ladder may be held until {longest.isoformat()} at most, and not into the past.",
+                              way_out="Give a nearer --field until=….")
+    pen.add(ev.ClockHeld, by=world.actor.id, clock=clock.name, n=clock.n, tier=pen.case.tier, until=until,
+            next_at=max(clock.next_at, until))
+
+
+def _pause(world: World, pen: Pen, clock: Clock, fields: Mapping[str, Any]) -> None:
+    until, rule = fields["until"], pen.procedure.policy.clocks[clock.name]
+    if clock.kind != "paper" or rule.pause is None:
+        raise CommandRejected(f"The clock {clock.name} never stands still.", way_out="Only paper clocks with a `pause` in the policy do.")
+    reason = str(fields.get("reason"))
+    if reason not in rule.pause.reasons:
+        raise CommandRejected(f"{reason!r} is no reason to pause {clock.name}.", way_out=f"Reasons: {', '.join(rule.pause.reasons)}.")
+    if clock.pauses >= rule.pause.times or clock.paused_until is not None:
+        raise CommandRejected(f"The clock {clock.name} was paused {clock.pauses} time(s) already.", way_out="Decide on what there is.")
+    if not pen.now < until <= pen.now + rule.pause.at_most.wall:
+        raise CommandRejected(f"A pause lasts {rule.pause.at_most} at most and ends in the future.",
+                              way_out="Give a nearer --field until=….")
+    pen.add(ev.ClockPaused, by=world.actor.id, clock=clock.name, n=clock.n, reason=reason, until=until)
+
+
+def _resume(_world: World, pen: Pen, clock: Clock, _fields: Mapping[str, Any]) -> None:
+    if clock.paused_until is None:
+        raise CommandRejected(f"The clock {clock.name} is not paused.", way_out="See `crisis show`.")
+    resume(pen, clock)
+
+
+_CLOCK_KEYS: Mapping[str, Callable[[World, Pen, Clock, Mapping[str, Any]], None]] = {
+    "hold": _hold, "pause": _pause, "resume": _resume,
+}
