@@ -13,7 +13,8 @@ demo: .venv/.ready ## replay School H's real day, then one case's whole life
 	@.venv/bin/crisis demo
 
 test: .venv/.ready ## run every test on two cores (ARGS="-k word" chooses)
-	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile --ignore tests/test_machine.py --ignore tests/test_machine_city.py $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile tests/test_machine.py tests/test_machine_city.py $(ARGS)
 
 lint: .venv/.ready ## ruff with every rule, mypy strict
 	$(PY) -m ruff check .

@@ -229,7 +229,8 @@ class Watch:
         assert case.answers_unit, f"nobody was ever asked to answer: {case}"
         level = level_of(self.access, case.answers_role)
         assert level.rank >= case.tier.rank, f"{case.answers_role} answers at {case.tier}"
-        if case.answers is None and self._terminal(case):
+        overdue = case.next_at is not None and case.next_at <= case.last_at   # not swept since: the next sweep alarms whoever is there now
+        if case.answers is None and self._terminal(case) and not overdue:
             sql, since = "SELECT people FROM crisis_notice WHERE case_id = ? AND at >= ?", self._alone[row_id]
             told = self.db.execute(sql, (row_id, since)).fetchall()
             heard = {person for (people,) in told for person in people.split(",")}
