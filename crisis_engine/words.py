@@ -94,6 +94,8 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
     "notice.link": ("crisis show {number}", "crisis show {number}"),
     "notice.what.danger": ("此刻危险", "danger now"),
     "notice.what.nobody_answers": ("各级无人负责", "nobody answers at any level"),
+    "notice.what.sweep_failed": ("系统无法处理这个个案，请人工查看", "the system cannot move this case: somebody must look"),
+    "notice.what.sweep_gap": ("时限检查曾经停顿", "the clockwork had stood still"),
     "notice.what.case": ("个案", "the case"),
 
     # ---- numbers that help, wherever red is seen ------------------------------------------------------------------------------

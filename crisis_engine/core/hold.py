@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import events as ev
+from .calendar import CHINA
 from .case import Clock
 from .errors import CommandRejected, NotFound
 from .pen import Pen
@@ -32,11 +33,13 @@ def _hold(world: World, pen: Pen, clock: Clock, fields: Mapping[str, Any]) -> No
     longest = pen.now + policy.hold[pen.case.risk].wall
     if clock.due_at > pen.now:
         raise CommandRejected(f"The clock {clock.name} is not late.", way_out="Only a late clock is taken in hand; see `crisis show`.")
+    if clock.paused_until is not None:
+        raise CommandRejected(f"The clock {clock.name} is paused.", way_out="Resume it first (`resume_clock`).")
     if pen.case.tier in clock.held_at:
         raise CommandRejected(f"The clock {clock.name} was taken in hand at {pen.case.tier} before; once is all.",
                               way_out="Meet the clock, or let the next level act.")
     if not pen.now < until <= longest:
-        raise CommandRejected(f"A ladder may be held until {longest.isoformat()} at most, and not into the past.",
+        raise CommandRejected(f"A ladder may be held until {longest.astimezone(CHINA).isoformat()} at most, and not into the past.",
                               way_out="Give a nearer --field until=….")
     pen.add(ev.ClockHeld, by=world.actor.id, clock=clock.name, n=clock.n, tier=pen.case.tier, until=until,
             next_at=max(clock.next_at, until))

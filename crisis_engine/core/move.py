@@ -299,9 +299,11 @@ def merge(world: World, pen: Pen, by: str) -> Pen:
     for clock in clocks:
         definition = procedure.workflow.clocks.get(clock.name)
         owed = definition is not None and not definition.standing and "unidentified" not in definition.once_on
-        if definition is not None and owed and definition.who != "second_signer" and clock.name not in other.case.armings:
-            arm(other, definition)
         running = other.case.clock(clock.name)
+        if definition is not None and owed and running is None and definition.who != "second_signer" and (
+                definition.once_on or clock.name not in other.case.armings):
+            arm(other, definition)
+            running = other.case.clock(clock.name)
         if running is not None:
             bring_nearer(other, running, Due(clock.due_at, running.cap_at, running.provisional), "merged")
     return other

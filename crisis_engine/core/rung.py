@@ -25,10 +25,12 @@ def fire_due(pen: Pen, moves: list[tuple[str, str]] | None = None) -> int:
     for clock in sorted(pen.case.clocks, key=lambda one: one.due_at):   # whoever hears once hears of what is latest
         if clock.next_at > pen.now:
             continue
+        running: Clock | None = clock
         if clock.paused_until is not None:
             resume(pen, clock)
-            continue
-        fired += _fire(pen, clock, moves)
+            running = pen.case.clock(clock.name)
+        if running is not None and running.next_at <= pen.now:
+            fired += _fire(pen, running, moves)
     if pen.case.tier is not tier or pen.case.answers is None:
         settle_raised(pen)
     elif pen.resolver.answerer(pen.case.unit, pen.case.tier, pen.procedure.policy, pen.case.recused).person != pen.case.answers:
@@ -129,7 +131,7 @@ def resume(pen: Pen, clock: Clock) -> None:
     stood = pen.now - (clock.paused_at or pen.now)
     due_at = clock.due_at + stood
     steps = Steps.of(pen.procedure.policy, clock.name, pen.case.risk)
-    step, next_at = steps.first(clock.armed_at, due_at, pen.now, min(clock.rung, steps.last))
+    step, next_at = steps.first(clock.armed_at, due_at, pen.now, clock.rung)
     pen.add(
         ev.ClockResumed, clock=clock.name, n=clock.n, due_at=due_at, next_at=max(next_at, pen.now), rung=step,
         cap_at=clock.cap_at + stood if clock.cap_at is not None else None,

@@ -212,7 +212,7 @@ def reproject(pen: Pen, clock: Clock) -> None:
     if (at, due.provisional) == (clock.due_at, clock.provisional):
         return
     steps = Steps.of(pen.procedure.policy, clock.name, pen.case.risk)
-    step, next_at = steps.first(clock.armed_at, at, pen.now, min(clock.rung, steps.last))
+    step, next_at = steps.first(clock.armed_at, at, pen.now, clock.rung)
     pen.add(
         ev.ClockMoved, clock=clock.name, n=clock.n, due_at=at, next_at=next_at, rung=step, why="calendar", cap_at=clock.cap_at,
         provisional=due.provisional,

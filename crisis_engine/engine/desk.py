@@ -22,7 +22,7 @@ from crisis_engine.store import Tx
 from .gather import Sources, actor_of
 from .log import log
 from .look import sane
-from .sweep import BATCH, Counts, change_of, hand_over, units_of
+from .sweep import BATCH, Counts, change_of, decided, hand_over, units_of
 from .view import ClockView, SweepReport, clock_view
 from .worlds import Worlds, stored_case
 
@@ -112,15 +112,9 @@ class Desk(Worlds):
         for start in range(0, len(ids), BATCH):
             stored = [one for one in tx.cases(ids[start:start + BATCH]) if one.case.open]
             resolver = self._sources.resolver(tx, units_of(stored), now)
-            worlds = [
-                World(now=now, actor=actor or Actor(ENGINE), procedure=self._sources.pinned(tx, one.case.procedure), resolver=resolver,
-                      case=one.case)
-                for one in stored
-            ]
 
-            pens = [decide(world) for world in worlds]
+            changes = decided(tx, self._sources, resolver, stored, decide, Counts(), actor or Actor(ENGINE))
 
-            changes = [change_of(one, pen) for one, pen in zip(stored, pens, strict=True) if pen.events]
             tx.append(changes)
             done += len(changes)
         return done
@@ -193,7 +187,7 @@ class Desk(Worlds):
     # ---- the watch over the sweep -------------------------------------------------------------------------------------
 
     def _watch(self, now: datetime, report: SweepReport) -> None:
-        """Keep the sweep's heartbeat; a gap is its own alarm, for somebody may have waited through it."""
+        """Keep the sweep's heartbeat, and notice a clock that ran back; the doctor reads both."""
         with self.store.reading() as tx:
             last = tx.heartbeats().get("sweep")
         if last is not None and timedelta() <= now - last < _BEAT:

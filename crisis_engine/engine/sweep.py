@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from crisis_engine.core.access import ENGINE, Actor
 from crisis_engine.core.decide import decide_due, decide_presence
-from crisis_engine.core.errors import CrisisError, StaleVersion
+from crisis_engine.core.errors import Busy, CrisisError, StaleVersion, StoreError
 from crisis_engine.core.events import Notice
 from crisis_engine.core.pen import Pen
 from crisis_engine.core.resolve import Resolver
 from crisis_engine.core.world import World
 from crisis_engine.store import Change, Store, Stored, Tx, prepare
+from crisis_engine.store.roster import EndedPresence
 
 from .gather import Sources
 from .host import HostStore
@@ -28,8 +29,14 @@ BATCH = 2_500
 FIRST_REST, LONGEST_REST = timedelta(minutes=1), timedelta(minutes=15)
 """How long a case rests that could not be decided, before it is tried again (D: our design)."""
 
+OUTAGE = timedelta(minutes=10)
+"""A rung that was due for so long before a sweep came is an outage, and an alarm of its own (D: our design)."""
+
 WATCHERS = ("operator", "county_officer", "city_officer")
 """Who is told of a case that the engine cannot decide: its clocks stand, so people must look."""
+
+ENDS = 100
+"""Ends of duties and presences that are handed over together."""
 
 READ_AHEAD = 8
 """Batches whose cases are read ahead, unlocked, and then locked and written in the order of their rows: some seconds' work."""
@@ -48,11 +55,14 @@ class Counts:
     failed: set[int] = field(default_factory=set)
     resting: frozenset[int] = frozenset()      # cases that failed before and are tried again later
     share: tuple[int, int] = (0, 1)            # which of how many sweepers this is
+    waited: tuple[timedelta, int] = (timedelta(), 0)   # the longest that a due rung had waited, and the row of its case
 
-    def add(self, changes: list[Change]) -> None:
+    def add(self, changes: list[Change], now: datetime) -> None:
         """Count what was written."""
         self.cases += len(changes)
         for change in changes:
+            if change.before is not None and change.before.case.next_at is not None:
+                self.waited = max(self.waited, (now - change.before.case.next_at, change.before.id))
             self.rungs += sum(1 for event in change.events if event.kind == "rung_fired")
             self.raised += change.before is not None and change.after.tier.rank > change.before.case.tier.rank
 
@@ -103,13 +113,18 @@ def sweep(
             asked = most if limit is not None else READ_AHEAD * batch
             with store.reading() as tx:
                 ids = _due(tx, now, asked, counts)
+            before = counts.cases + len(counts.failed)
             for start in range(0, len(ids), most):
                 _one_batch(store, sources, now, ids[start:start + most], counts)
-            if len(ids) < asked:
+            if len(ids) < asked or counts.cases + len(counts.failed) == before:
                 break
     if counts.failed:
         with store.writing() as tx:
-            _alarm_failed(tx, sources, now, counts.failed)
+            _tell_watchers(tx, sources, now, counts.failed, "sweep_failed")
+    if counts.waited[0] > OUTAGE:
+        log("sweep.outage", waited_s=int(counts.waited[0].total_seconds()))
+        with store.writing() as tx:
+            _tell_watchers(tx, sources, now, {counts.waited[1]}, "sweep_gap")
     failing.note(counts.failed, now)
     with store.reading() as tx:
         next_at = tx.next_at()
@@ -119,28 +134,34 @@ def sweep(
 
 
 def _one_batch(store: Store | HostStore, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> None:
-    """Decide a batch without a lock and write it under one; whatever changed in between is decided again under the lock.
+    """Decide a batch without a lock and write it under one; what cannot be read, decided or written whole is done case by case."""
+    try:
+        _whole_batch(store, sources, now, ids, counts)
+    except Exception as error:
+        if _is_outage(error):
+            raise
+        log("sweep.batch_failed", error=type(error).__name__)
+        _one_by_one(store, sources, now, ids, counts)
 
-    The version of each case is the claim: a row that somebody moved in between refuses the whole batch, and nothing of it stays.
-    A batch that cannot be written whole is written case by case, so that one broken case holds up nobody else.
-    """
+
+def _whole_batch(store: Store | HostStore, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> None:
+    """Write a batch. The version of each case is the claim: a row that somebody moved in between refuses all, and nothing stays."""
     with store.reading() as tx:
         changes = _gathered(tx, sources, now, ids, counts)
     batch = prepare(changes)
     try:
         with store.writing() as tx:
             tx.write(batch)
-        counts.add(changes)
-    except StaleVersion:
+    except StaleVersion:   # decided again, now under the lock
         with store.writing() as tx:
             changes = _gathered(tx, sources, now, ids, counts)
             tx.append(changes)
-        counts.add(changes)
-    except CrisisError as error:
-        if error.exit_code in {74, 75}:
-            raise
-        log("sweep.batch_failed", error=type(error).__name__)
-        _one_by_one(store, sources, now, ids, counts)
+    counts.add(changes, now)
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether the database itself is away or busy: no single case is to blame, and trying each would only take longer."""
+    return isinstance(error, CrisisError) and error.exit_code in {StoreError.exit_code, Busy.exit_code}
 
 
 def _due(tx: Tx, now: datetime, most: int, counts: Counts) -> list[int]:
@@ -149,9 +170,14 @@ def _due(tx: Tx, now: datetime, most: int, counts: Counts) -> list[int]:
     return sorted([case for case in tx.due(now, most + len(left_out), counts.share) if case not in left_out][:most])
 
 
-def _alarm_failed(tx: Tx, sources: Sources, now: datetime, failed: set[int]) -> None:
-    """Tell the operator, the county and the city of cases whose clocks the engine cannot move; told again at every try."""
-    for stored in tx.cases(sorted(failed)):
+def _tell_watchers(tx: Tx, sources: Sources, now: datetime, rows: set[int], what: str) -> None:
+    """Tell operator, county and city of cases that cannot be moved, at every try, or of the one that an outage kept longest."""
+    for row in sorted(rows):
+        try:
+            stored = tx.cases([row])[0]
+        except Exception as error:  # noqa: BLE001 - a row that nobody can read has no number to tell; the log and the doctor name it
+            log("sweep.row_unreadable", row=row, error=type(error).__name__)
+            continue
         case = stored.case
         resolver = sources.resolver(tx, {case.unit}, now)
         people = tuple(dict.fromkeys(
@@ -159,7 +185,7 @@ def _alarm_failed(tx: Tx, sources: Sources, now: datetime, failed: set[int]) -> 
             for duty in resolver.holders(place, role, case.recused)
         ))
         if people:
-            notice = Notice(key=f"{case.number}-failed-{now.isoformat()}", case=case.number, people=people, what="sweep_failed",
+            notice = Notice(key=f"{case.number}-{what.replace('_', '-')}-{int(now.timestamp())}", case=case.number, people=people, what=what,
                             why="alarm", due_at=case.due_at, urgent=True, at=now)
             tx.append([Change(before=stored, after=case, events=(), notices=(notice,), two=stored.two, sole=stored.sole)])
 
@@ -170,9 +196,9 @@ def _one_by_one(store: Store | HostStore, sources: Sources, now: datetime, ids: 
             with store.writing() as tx:
                 changes = _gathered(tx, sources, now, [case], counts)
                 tx.append(changes)
-            counts.add(changes)
-        except CrisisError as error:
-            if error.exit_code in {74, 75}:
+            counts.add(changes, now)
+        except Exception as error:
+            if _is_outage(error):
                 raise
             counts.failed.add(case)
             log("sweep.case_failed", row=case, error=type(error).__name__)
@@ -183,17 +209,19 @@ def _gathered(tx: Tx, sources: Sources, now: datetime, ids: list[int], counts: C
     stored = [one for one in tx.cases(ids) if one.case.open and (one.case.next_at or now) <= now]
     resolver = sources.resolver(tx, units_of(stored), now)
 
-    return _decided(tx, sources, resolver, stored, decide_due, counts)
+    return decided(tx, sources, resolver, stored, decide_due, counts)
 
 
-def _decided(
+def decided(
     tx: Tx, sources: Sources, resolver: Resolver, stored: list[Stored], decide: Callable[[World], Pen], counts: Counts,
+    actor: Actor = _ENGINE,
 ) -> list[Change]:
+    """Decide each case; one that cannot be decided is left out, counted and logged."""
     changes = []
     for one in stored:
         try:
             procedure = sources.pinned(tx, one.case.procedure)
-            pen = decide(World(now=resolver.now, actor=_ENGINE, procedure=procedure, resolver=resolver, case=one.case))
+            pen = decide(World(now=resolver.now, actor=actor, procedure=procedure, resolver=resolver, case=one.case))
         except Exception as error:  # noqa: BLE001 - one broken case must not stop the alarms of all others; it stays due and is logged
             counts.failed.add(one.id)
             log("sweep.case_failed", case=one.case.number, error=type(error).__name__)
@@ -210,31 +238,53 @@ def units_of(stored: list[Stored]) -> set[str]:
 
 
 def _hand_over_all(store: Store | HostStore, sources: Sources, now: datetime, counts: Counts) -> None:
+    """Hand over batch by batch, then mark: a county officer's cases must not hold the write lock all at once."""
     while True:
+        with store.reading() as tx:
+            ended = tx.ended_presences(now, ENDS)
+            ids = _left_by(tx, ended)
+        if not ended:
+            return
+        for start in range(0, len(ids), BATCH):
+            with store.writing() as tx:
+                _look_again(tx, sources, now, ids[start:start + BATCH], counts)
         with store.writing() as tx:
-            if not hand_over(tx, sources, now, counts):
-                return
+            tx.mark_handed(ended, now)
 
 
-def hand_over(tx: Tx, sources: Sources, now: datetime, counts: Counts, limit: int = 100) -> int:
-    """Hand over the clocks of people whose duty or presence ended; return how many such ends were settled.
+def hand_over(tx: Tx, sources: Sources, now: datetime, counts: Counts) -> int:
+    """Hand over, inside one transaction, the clocks of people whose duty or presence ended; return how many such ends were settled.
 
-    The ends are marked in the same transaction: a crash in between hands them over again, which changes nothing twice.
+    The ends are marked after their cases: a crash in between hands them over again, which changes nothing twice.
     """
-    ended = tx.ended_presences(now, limit)
-    people = {person for _kind, _row, person in ended}
-    ids = sorted({case for person in people for case in tx.armed_for(person)})
+    ended = tx.ended_presences(now, ENDS)
+    ids = _left_by(tx, ended)
     for start in range(0, len(ids), BATCH):
-        stored = tx.cases(ids[start:start + BATCH])
-        resolver = sources.resolver(tx, units_of(stored), now)
-
-        changes = _decided(tx, sources, resolver, stored, decide_presence, counts)
-
-        tx.append(changes)
-        counts.handed_over += len(changes)
+        _look_again(tx, sources, now, ids[start:start + BATCH], counts)
     if ended:
         tx.mark_handed(ended, now)
     return len(ended)
+
+
+def _left_by(tx: Tx, ended: Sequence[EndedPresence]) -> list[int]:
+    return sorted({case for person in {one.person for one in ended} for case in tx.armed_for(person)})
+
+
+def _look_again(tx: Tx, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> None:
+    stored = tx.cases(ids)
+    resolver = sources.resolver(tx, units_of(stored), now)
+
+    changes = decided(tx, sources, resolver, stored, decide_presence, counts)
+
+    for change in changes:
+        try:
+            tx.append([change])
+            counts.handed_over += 1
+        except CrisisError as error:
+            if _is_outage(error):
+                raise
+            counts.failed.add(change.before.id if change.before is not None else 0)
+            log("sweep.case_failed", case=change.after.number, error=type(error).__name__)
 
 
 @contextmanager

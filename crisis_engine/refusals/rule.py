@@ -193,6 +193,8 @@ RULES: Mapping[str, str] = {
     "The clock {clock} was paused {count} time(s) already.": "时限 {clock} 已经暂停过 {count} 次。",
     "Decide on what there is.": "请按现有的材料决定。",
     "A pause lasts {span} at most and ends in the future.": "暂停最长 {span}，结束时间要在将来。",
+    "The clock {clock} is paused.": "时限 {clock} 暂停中。",
+    "Resume it first (`resume_clock`).": "请先恢复（`resume_clock`）。",
     "The clock {clock} is not paused.": "时限 {clock} 没有暂停。",
     "See `crisis show`.": "请看 `crisis show`。",
     "{share} is no share.": "{share} 不是有效的分工。",

@@ -1,0 +1,170 @@
+"""The sweep when something is wrong: one broken case holds up nobody else, and people are told of it; shares, outages, races."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from crisis_engine import BadInput, open_engine
+from crisis_engine.doctor import examine
+from crisis_engine.engine import sweep as sweep_room
+from tests.story import CLASS_TEACHER, OPERATOR, PEER, City, Story
+
+WATCHERS = {OPERATOR, "p-3", "p-4", "p-101"}
+
+
+def plain_sql(city: City, sql: str, *values: object) -> list[Any]:
+    """Run SQL past the engine, as a fault or a careless hand would."""
+    path = city.engine.store.url.removeprefix("sqlite:///")
+    with sqlite3.connect(path) as connection:
+        return connection.execute(sql, values).fetchall()
+
+
+def two_words(city: City) -> tuple[Story, Story]:
+    """Two children, each with a word that nobody acknowledges."""
+    return city.report(PEER), city.report(PEER, subject="stu-41")
+
+
+def sweep_at(city: City, minutes: int) -> Any:  # noqa: ANN401 - a SweepReport
+    """Let minutes pass without a sweep, then sweep once."""
+    city.clock.advance(timedelta(minutes=minutes))
+    return city.engine.sweep()
+
+
+def notices(city: City, what: str) -> set[str]:
+    """Return who is owed a notice of this kind."""
+    rows = plain_sql(city, "SELECT people FROM crisis_notice WHERE what = ?", what)
+    return {person for (people,) in rows for person in people.split(",")}
+
+
+def fault_in_the_procedure(city: City, case: Story) -> None:
+    """The case is pinned to a procedure that is not there."""
+    plain_sql(city, "UPDATE crisis_case SET procedure = 'gone' WHERE number = ?", case.number)
+
+
+def fault_in_the_row(city: City, case: Story) -> None:
+    """The case's row cannot be read."""
+    plain_sql(city, "UPDATE crisis_case SET state = '{' WHERE number = ?", case.number)
+
+
+def fault_in_the_log(city: City, case: Story) -> None:
+    """A foreign record stands where the next one belongs, so that nothing can be written."""
+    plain_sql(
+        city, "INSERT INTO crisis_event (case_id, seq, at, kind, \"by\", two, header, prev, hash)"
+        " SELECT id, version + 1, last_at, 'told', 'x', 0, '{}', zeroblob(32), zeroblob(32) FROM crisis_case WHERE number = ?", case.number,
+    )
+
+
+@pytest.mark.parametrize("fault", [fault_in_the_procedure, fault_in_the_row, fault_in_the_log])
+def test_one_broken_case_holds_up_nobody_elses_alarm(city: City, fault: Any) -> None:  # noqa: ANN401 - one of the three above
+    """Promise 1 and 2: whatever is wrong with one case, the rungs of all others fire."""
+    broken, sound = two_words(city)
+    fault(city, broken)
+
+    report = sweep_at(city, 16)
+
+    assert (report.failed, report.cases) == (1, 1)
+    assert sound.tier == "grade"
+
+
+@pytest.mark.parametrize("fault", [fault_in_the_procedure, fault_in_the_log])
+def test_operator_county_and_city_are_told_of_a_case_that_cannot_be_moved_at_every_try_with_a_longer_rest(city: City, fault: Any) -> None:  # noqa: ANN401
+    broken, _sound = two_words(city)
+    fault(city, broken)
+
+    assert sweep_at(city, 16).failed == 1
+    assert notices(city, "sweep_failed") == WATCHERS
+    assert city.engine.sweep().failed == 0, "it rests a minute"
+    assert sweep_at(city, 1).failed == 1
+    assert sweep_at(city, 1).failed == 0, "then two"
+    assert sweep_at(city, 1).failed == 1
+    assert plain_sql(city, "SELECT count(*) FROM crisis_notice WHERE what = 'sweep_failed'") == [(3,)]
+
+
+def test_the_notice_of_a_case_that_cannot_be_moved_is_one_that_the_doctor_and_the_channels_take(city: City) -> None:
+    broken, _sound = two_words(city)
+    right = plain_sql(city, "SELECT procedure FROM crisis_case WHERE number = ?", broken.number)[0][0]
+    fault_in_the_procedure(city, broken)
+    sweep_at(city, 16)
+    plain_sql(city, "UPDATE crisis_case SET procedure = ? WHERE number = ?", right, broken.number)
+
+    assert [finding.name for finding in examine(city.engine) if not finding.ok and finding.name.startswith("notice")] == []
+    city.engine.deliver()
+    bodies = {message.body for message in city.messages() if message.to == OPERATOR}
+    assert any(broken.number in body and "sweep_failed" not in body for body in bodies)
+
+
+def test_a_mended_case_fires_what_it_owes(city: City) -> None:
+    broken, _sound = two_words(city)
+    right = plain_sql(city, "SELECT procedure FROM crisis_case WHERE number = ?", broken.number)[0][0]
+    fault_in_the_procedure(city, broken)
+    sweep_at(city, 16)
+    plain_sql(city, "UPDATE crisis_case SET procedure = ? WHERE number = ?", right, broken.number)
+
+    assert sweep_at(city, 2).cases == 1
+    assert broken.tier == "grade"
+
+
+def test_a_case_that_cannot_be_handed_over_holds_up_neither_the_others_nor_the_rungs(city: City) -> None:
+    broken, sound = two_words(city)
+    fault_in_the_log(city, broken)
+    city.engine.add_absence(
+        person=CLASS_TEACHER, begins_at=city.clock() + timedelta(minutes=3), ends_at=city.clock() + timedelta(days=3), by=OPERATOR,
+    )
+
+    report = sweep_at(city, 16)
+
+    assert report.handed_over == 1
+    assert sound.who("acknowledge") != CLASS_TEACHER
+    assert sound.tier == "grade"
+
+
+def test_a_rung_that_waited_through_an_outage_is_an_alarm_of_its_own(city: City) -> None:
+    """Promise 7: after an outage all is decided at once, and the outage itself is told to whoever watches."""
+    two_words(city)
+    sweep_at(city, 15)
+    assert notices(city, "sweep_gap") == set()
+
+    sweep_at(city, 60)
+    assert notices(city, "sweep_gap") == WATCHERS
+    assert plain_sql(city, "SELECT count(*) FROM crisis_notice WHERE what = 'sweep_gap'") == [(1,)]
+
+
+def test_two_sweepers_that_share_the_cases_leave_nothing_due_and_fire_nothing_twice(city: City) -> None:
+    """Promise 2: a rung fires once, however many sweep."""
+    two_words(city)
+    city.clock.advance(timedelta(minutes=16))
+
+    first = city.engine.sweep(share=(0, 2))
+    second = city.engine.sweep(share=(1, 2))
+
+    assert first.cases + second.cases == 2
+    assert city.engine.sweep().cases == 0
+    with pytest.raises(BadInput):
+        city.engine.sweep(share=(2, 2))
+
+
+def test_what_somebody_did_while_the_sweep_was_deciding_counts(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Promise 2: the version of the case is the claim: a clock met in between does not fire."""
+    case = city.report(PEER)
+    real = sweep_room.prepare
+    met: list[str] = []
+
+    def meanwhile(changes: Sequence[Any]) -> Any:  # noqa: ANN401 - the store's Batch
+        if not met:
+            met.append(case.number)
+            with open_engine(city.engine.store.url, clock=city.clock) as other:
+                other.act(case.number, "acknowledge", by=CLASS_TEACHER)
+        return real(changes)
+
+    monkeypatch.setattr(sweep_room, "prepare", meanwhile)
+    report = sweep_at(city, 16)
+
+    assert met == [case.number]
+    assert (report.cases, report.failed) == (0, 0)
+    assert case.tier == "class"
+    assert case.happened("rung_fired") == []
