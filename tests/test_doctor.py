@@ -77,7 +77,7 @@ _OVER = "(SELECT id FROM crisis_case WHERE final IS NOT NULL)"
 _COPIED = 'case_id, at, kind, "by", second, two, header, commitment, secret, prev, hash, deadline, rung, times'
 
 HARMS: dict[str, tuple[str, ...]] = {
-    "clocked": (f"UPDATE crisis_deadline SET status = 'dropped' WHERE case_id = {_ALONE}",),
+    "clocked": ("DROP TRIGGER crisis_deadline_last_kept", f"UPDATE crisis_deadline SET status = 'dropped' WHERE case_id = {_ALONE}"),
     "next": (f"UPDATE crisis_case SET next_at = next_at + 3600000000 WHERE id = {_ALONE}",),
     "standing": (f"UPDATE crisis_deadline SET status = 'met' WHERE name = 'acknowledge' AND case_id = {_ALONE}",),
     "pauses": (f"UPDATE crisis_deadline SET paused_at = armed_at WHERE name = 'oversight' AND case_id = {_ALONE}",),

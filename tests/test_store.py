@@ -262,6 +262,13 @@ def test_the_database_refuses_what_the_promises_forbid_even_in_plain_sql(store: 
         "UPDATE crisis_case SET final = 'closed', ended_by = 'p-1'",                              # ended by one person
         "UPDATE crisis_case SET final = 'closed', ended_by = 'p-1', ended_second = 'p-1'",        # … who signed twice
         "UPDATE crisis_case SET subject = 's-1'",                                                 # two open cases of one child
+        "UPDATE crisis_case SET final = 'closed', ended_by = 'p-1', ended_second = ''",           # … or by nobody else
+        "UPDATE crisis_case SET final = 'merged'",                                                # ended by nobody
+        "UPDATE crisis_case SET two = 0",                                                         # two are due no more
+        "UPDATE crisis_case SET sole = 0",
+        "UPDATE crisis_deadline SET status = 'dropped'",                                          # the last clock of an open case
+        "DELETE FROM crisis_deadline",
+        "DELETE FROM crisis_case",
         "UPDATE crisis_case SET tier = 'nonsense'",
         "UPDATE crisis_case SET risk = 'pink'",
         "UPDATE crisis_deadline SET status = 'forgotten'",

@@ -12,6 +12,7 @@ import pytest
 from crisis_engine import BadInput, open_engine
 from crisis_engine.doctor import examine
 from crisis_engine.engine import sweep as sweep_room
+from crisis_engine.store import prepare
 from tests.story import CLASS_TEACHER, OPERATOR, PEER, City, Story
 
 WATCHERS = {OPERATOR, "p-3", "p-4", "p-101"}
@@ -19,7 +20,7 @@ WATCHERS = {OPERATOR, "p-3", "p-4", "p-101"}
 
 def plain_sql(city: City, sql: str, *values: object) -> list[Any]:
     """Run SQL past the engine, as a fault or a careless hand would."""
-    path = city.engine.store.url.removeprefix("sqlite:///")
+    path = city.url.removeprefix("sqlite:///")
     with sqlite3.connect(path) as connection:
         return connection.execute(sql, values).fetchall()
 
@@ -54,7 +55,7 @@ def fault_in_the_row(city: City, case: Story) -> None:
 def fault_in_the_log(city: City, case: Story) -> None:
     """A foreign record stands where the next one belongs, so that nothing can be written."""
     plain_sql(
-        city, "INSERT INTO crisis_event (case_id, seq, at, kind, \"by\", two, header, prev, hash)"
+        city, 'INSERT INTO crisis_event (case_id, seq, at, kind, "by", two, header, prev, hash)'
         " SELECT id, version + 1, last_at, 'told', 'x', 0, '{}', zeroblob(32), zeroblob(32) FROM crisis_case WHERE number = ?", case.number,
     )
 
@@ -151,13 +152,13 @@ def test_two_sweepers_that_share_the_cases_leave_nothing_due_and_fire_nothing_tw
 def test_what_somebody_did_while_the_sweep_was_deciding_counts(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     """Promise 2: the version of the case is the claim: a clock met in between does not fire."""
     case = city.report(PEER)
-    real = sweep_room.prepare
+    real = prepare
     met: list[str] = []
 
     def meanwhile(changes: Sequence[Any]) -> Any:  # noqa: ANN401 - the store's Batch
         if not met:
             met.append(case.number)
-            with open_engine(city.engine.store.url, clock=city.clock) as other:
+            with open_engine(city.url, clock=city.clock) as other:
                 other.act(case.number, "acknowledge", by=CLASS_TEACHER)
         return real(changes)
 

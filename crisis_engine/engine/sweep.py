@@ -171,7 +171,7 @@ def _due(tx: Tx, now: datetime, most: int, counts: Counts) -> list[int]:
 
 
 def _tell_watchers(tx: Tx, sources: Sources, now: datetime, rows: set[int], what: str) -> None:
-    """Tell operator, county and city of cases that cannot be moved, at every try, or of the one that an outage kept longest."""
+    """Tell the watchers of cases that cannot be moved, at every try, or of the one that an outage kept longest."""
     for row in sorted(rows):
         try:
             stored = tx.cases([row])[0]
@@ -185,8 +185,8 @@ def _tell_watchers(tx: Tx, sources: Sources, now: datetime, rows: set[int], what
             for duty in resolver.holders(place, role, case.recused)
         ))
         if people:
-            notice = Notice(key=f"{case.number}-{what.replace('_', '-')}-{int(now.timestamp())}", case=case.number, people=people, what=what,
-                            why="alarm", due_at=case.due_at, urgent=True, at=now)
+            key = f"{case.number}-{what.replace('_', '-')}-{int(now.timestamp())}"
+            notice = Notice(key, case.number, people, what, "alarm", case.due_at, urgent=True, at=now)
             tx.append([Change(before=stored, after=case, events=(), notices=(notice,), two=stored.two, sole=stored.sole)])
 
 

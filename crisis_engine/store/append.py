@@ -197,10 +197,10 @@ class CaseWrites(Statements):
             updates = ((_TICK, batch.ticked), (_NOTE, batch.noted), (_RAISE, batch.raised), (_CHANGE, batch.changed))
             if sum(self._bulk(sql, rows) for sql, rows in updates) != sum(len(rows) for _, rows in updates):
                 raise StaleVersion(numbers=self._stale(batch))
-            self._bulk(_END, batch.ended)   # before arming: one name runs once at a time
-            self._bulk(_ARM, batch.armed)
+            self._bulk(_ARM, batch.armed)   # before ending: the database refuses to end the last clock of an open case
             self._bulk(_STEP, batch.stepped)
             self._bulk(_MOVE, batch.moved)
+            self._bulk(_END, batch.ended)
             self._bulk(_LOG, batch.logged)
             self._bulk(_LINK, batch.linked)
             self._bulk(_RECUSE, batch.recused)

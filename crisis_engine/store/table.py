@@ -111,7 +111,7 @@ class DeadlineRow(Row, table=True):
     __table_args__ = (
         _one_of("sort", ("safety", "paper"), "crisis_deadline_sort"),
         _one_of("status", ("armed", "met", "dropped"), "crisis_deadline_status"),
-        _partial("crisis_deadline_armed", "case_id", "name", where="status = 'armed'", unique=True),   # a name runs once at a time
+        _partial("crisis_deadline_armed", "case_id", where="status = 'armed'"),
         _partial("crisis_deadline_ended", "case_id", where="status <> 'armed'"),
         _partial("crisis_deadline_queue", "unit", "role", "due_at", where="status = 'armed'"),
         _partial("crisis_deadline_unheld", "case_id", where="status = 'armed' AND holder IS NULL"),

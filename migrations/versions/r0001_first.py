@@ -35,6 +35,18 @@ _TRIGGERS = (
     WHEN EXISTS (SELECT 1 FROM crisis_event WHERE case_id = NEW.case_id AND seq = NEW.seq) OR NEW.id IN (SELECT id FROM crisis_event)
     BEGIN SELECT RAISE(ABORT, 'crisis_event is append-only: crisis_event.case_id, crisis_event.seq'); END
     """,
+    # Promise 1: an open case keeps an armed clock of its own. A case row is written before its clocks, so an ending passes.
+    """
+    CREATE TRIGGER crisis_deadline_last_kept BEFORE UPDATE OF status, case_id ON crisis_deadline
+    WHEN OLD.status = 'armed' AND (NEW.status <> 'armed' OR NEW.case_id <> OLD.case_id)
+        AND EXISTS (SELECT 1 FROM crisis_case WHERE id = OLD.case_id AND final IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM crisis_deadline WHERE case_id = OLD.case_id AND status = 'armed' AND id <> OLD.id)
+    BEGIN SELECT RAISE(ABORT, 'crisis_case_clocked'); END
+    """,
+    """
+    CREATE TRIGGER crisis_deadline_never_deleted BEFORE DELETE ON crisis_deadline
+    BEGIN SELECT RAISE(ABORT, 'crisis_case_clocked'); END
+    """,
     """
     CREATE TRIGGER crisis_case_never_deleted BEFORE DELETE ON crisis_case
     BEGIN SELECT RAISE(ABORT, 'crisis_case is append-only'); END
@@ -354,7 +366,7 @@ def _deadline() -> None:
         sa.ForeignKeyConstraint(["case_id"], ["crisis_case.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("crisis_deadline_armed", "crisis_deadline", ["case_id", "name"], unique=True, **_where("status = 'armed'"))
+    op.create_index("crisis_deadline_armed", "crisis_deadline", ["case_id"], **_where("status = 'armed'"))
     op.create_index("crisis_deadline_ended", "crisis_deadline", ["case_id"], **_where("status <> 'armed'"))
     op.create_index("crisis_deadline_unheld", "crisis_deadline", ["case_id"], **_where("status = 'armed' AND holder IS NULL"))
     op.create_index("crisis_deadline_provisional", "crisis_deadline", ["case_id"], **_where("status = 'armed' AND provisional"))
