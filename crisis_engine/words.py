@@ -290,6 +290,7 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
     "sweep.next": ("下一次到点：{when}。", "The next is due {when}."),
     "deliver.done": ("已送出 {sent} 条，失败 {failed} 条（会重试），等待 {waiting} 条。",
                      "{sent} sent, {failed} failed (tried again), {waiting} waiting."),
+    "deliver.reason": ("原因：{reason}", "Reason: {reason}"),
     "doctor.ok": ("[通过] {promise}. {text}", "[ok] {promise}. {text}"),
     "doctor.broken": ("[不通过] {promise}. {text}", "[broken] {promise}. {text}"),
     "doctor.cases": ("个案：{cases}", "cases: {cases}"),

@@ -295,3 +295,24 @@ def test_logs_go_to_stderr_as_lines_or_json_and_hold_no_fact() -> None:
     for said in (plain, as_json):
         assert WOUND not in said.stderr
         assert "stu-42" not in said.stderr
+
+
+def test_notices_that_cannot_be_written_end_with_74_and_the_reason_and_go_out_later() -> None:
+    assert crisis(*REPORT, "--facts", WOUND).returncode == 0
+    failed = crisis("deliver", "--to", "no-such-folder/notices.jsonl")
+    assert failed.returncode == 74
+    assert "No such file" in failed.stdout
+    assert WOUND not in failed.stdout + failed.stderr
+
+    later = crisis("deliver", "--to", "notices.jsonl", CRISIS_NOW="2026-03-02T08:05+08:00")
+    assert later.returncode == 0
+    assert Path("notices.jsonl").read_text(encoding="utf-8").count("\n") >= 2
+
+
+def test_what_a_person_wrote_can_neither_steer_the_terminal_nor_pass_for_a_line_of_the_history() -> None:
+    forged = "seen\x1b[2J\u202e\n  99  2026-03-02 14:30  move: fake  closed  (p-3)"
+    assert crisis(*REPORT, "--facts", forged).returncode == 0
+    history = crisis("history", "next", "--as", "p-11").stdout
+    assert "\x1b" not in history
+    assert "\u202e" not in history
+    assert not any(line.startswith("  99  ") for line in history.splitlines())

@@ -70,6 +70,7 @@ FAULTS: dict[str, tuple[str, str | bytes, int | None, str, list[str]]] = {
     "more cells than columns": ("persons", "id,name\np-1,甲,乙\n", 2, "", ["3 cells, the header 2", "comma"]),
     "an empty cell that must be filled": ("duties", f"{DUTIES},市/县/校,p-1\n", 3, "role", ["empty", "Every row"]),
     "a formula for an id": ("persons", "id,name\n=1+1,甲\n", 2, "id", ['"=1+1" is no id', "letter or digit"]),
+    "the engine's own name for an id": ("persons", "id,name\nengine,甲\n", 2, "id", ["stands in the log", "another id"]),
     "an option for an id": ("persons", "id,name\n-rf,甲\n", 2, "id", ["is no id"]),
     "a unit twice": ("units", f"{UNITS}市/县,county,县,市\n", 6, "id", ["stands already in line 3"]),
     "a person twice": ("persons", f"{PERSONS}p-1,丙\n", 4, "id", ["p-1 stands already in line 2"]),

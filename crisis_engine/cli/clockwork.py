@@ -10,6 +10,7 @@ import typer
 from crisis_engine.cli.command import command
 from crisis_engine.cli.console import Console, path_of_notices
 from crisis_engine.cli.failure import bad_input
+from crisis_engine.core.errors import StoreError
 
 DIGITS = 3
 """A share of more than 999 sweepers is a slip of the keyboard."""
@@ -42,8 +43,8 @@ def deliver(
     console: Console,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N")] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE")] = None,
-) -> None:
-    """Send the notices that wait into the notice file; what fails stays and comes again."""
+) -> int:
+    """Send the notices that wait into the notice file; what fails stays and comes again, and the exit code says so."""
     from crisis_engine.notify import LogFileChannel
 
     with console.engine(channels=[LogFileChannel(path_of_notices(to, console.env))]) as engine:
@@ -52,3 +53,6 @@ def deliver(
         console.json(report.to_json())
     else:
         console.print(console.say("deliver.done", sent=report.sent, failed=report.failed, waiting=report.waiting))
+        if report.reason:
+            console.print(console.say("deliver.reason", reason=console.refusal(report.reason)), "bold red")
+    return StoreError.exit_code if report.failed else 0

@@ -54,6 +54,7 @@ def deliver(
     Without a channel nothing is marked: a notice that nobody carried stays in the outbox.
     """
     sent = failed = 0
+    reason = ""
     while channels and (limit is None or sent + failed < limit):
         with store.reading() as tx:
             waiting = _gather(tx, sources, now, BATCH if limit is None else min(BATCH, limit - sent - failed))
@@ -65,13 +66,14 @@ def deliver(
         with store.writing() as tx:
             _mark(tx, tries, now)
         lost = sum(1 for one in tries if one.error)
+        reason = next((one.error for one in reversed(tries) if one.error), reason)
         failed += lost
         sent += len(tries) - lost
     with store.reading() as tx:
         left = tx.outbox_size()
     if sent or failed:
         log("deliver.finished", sent=sent, failed=failed, waiting=left)
-    return DeliverReport(sent, failed, left)
+    return DeliverReport(sent, failed, left, reason)
 
 
 def _gather(tx: Tx, sources: Sources, now: datetime, limit: int) -> Waiting:

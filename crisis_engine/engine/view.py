@@ -145,10 +145,11 @@ class DeliverReport:
     sent: int = 0
     failed: int = 0
     waiting: int = 0
+    reason: str = ""     # why the last one failed
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
-        return {"sent": self.sent, "failed": self.failed, "waiting": self.waiting}
+        return {"sent": self.sent, "failed": self.failed, "waiting": self.waiting, "reason": self.reason}
 
 
 def clock_view(

@@ -45,6 +45,9 @@ ROLE_WORDS: dict[str, str] = {role: role for role in ROLE_LEVEL} | {zh: role for
 
 _YES = frozenset({"yes", "y", "true", "1", "是", "有"})
 _NO = frozenset({"no", "n", "false", "0", "否", "无"})
+RESERVED = frozenset({"engine", "reporter"})
+"""What the log calls the engine and whoever spoke: nobody else may have these ids."""
+
 _ID = re.compile(r"\w\S*")
 _MOMENT = re.compile(
     r"([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?"
@@ -78,6 +81,8 @@ def read_id(text: str) -> str:
     """Return an id: a letter or digit, then anything without spaces; so it is neither a formula nor an option."""
     if not _ID.fullmatch(text) or text[0] == "_":
         raise BadCell(f'"{text}" is no id.', "An id begins with a letter or digit and has no spaces.")
+    if text in RESERVED:
+        raise BadCell(f'"{text}" stands in the log for something else.', "Give this person or unit another id.")
     return text
 
 
