@@ -16,8 +16,13 @@ from crisis_engine.core.model import RISKS, TIERS
 from crisis_engine.core.network import ROLE_LEVEL
 from crisis_engine.definitions import load_access
 from crisis_engine.words import LANGUAGES, keys, knows, say
+from crisis_engine.words.field import FIELD
+from crisis_engine.words.help import HELP
+from crisis_engine.words.notice import NOTICES
+from crisis_engine.words.refusal import REFUSALS
+from crisis_engine.words.screen import SCREENS
 
-ROOT = Path(words.__file__).parent
+ROOT = Path(words.__file__).parent.parent
 SPEAKERS = [*sorted((ROOT / "cli").glob("*.py")), *sorted((ROOT / "notify").glob("*.py"))]
 
 FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "option.", "help.", "refused.", "number.", "notice.what.",
@@ -46,6 +51,10 @@ def test_every_text_says_the_same_in_both_languages(key: str) -> None:
 def test_no_text_has_a_character_that_terminals_draw_one_or_two_cells_wide(key: str) -> None:
     for text in texts(key).values():
         assert [char for char in text if unicodedata.east_asian_width(char) == "A"] == []
+
+
+def test_a_key_stands_in_one_part_only() -> None:
+    assert sum(map(len, (FIELD, NOTICES, REFUSALS, HELP, SCREENS))) == len(words.CATALOGUE)
 
 
 def test_an_unknown_key_language_or_placeholder_is_a_key_error() -> None:
