@@ -188,7 +188,7 @@ def test_every_arming_of_a_clock_keeps_its_row_and_how_it_ended(store: Store) ->
 
 def test_a_rung_moves_the_case_and_its_clock_and_owes_its_notice_once(store: Store) -> None:
     put(store, grown(None, opening("AAA-111")))
-    note = Notice("AAA-111:assessment.1:0:0", "AAA-111", ("p-11", "p-5"), "assessment", "late", at(4), urgent=True, at=at(4))
+    note = Notice("AAA-111-4", "AAA-111", ("p-11", "p-5"), "assessment", "late", at(4), urgent=True, at=at(4))
     raised = fired("AAA-111", 4, told=(("county", "county_officer"),), tier=Tier.COUNTY, answers_role="county_officer",
                    answers_unit="ganzhou-invented/east", answers="p-71")
     put(store, grown(got(store, "AAA-111"), [raised], [note]))
@@ -432,7 +432,10 @@ def test_relations_and_recusals_have_rows_of_their_own(store: Store) -> None:
         ),
         ("SELECT id FROM crisis_case WHERE parent = 'x'", "crisis_case_parent"),
         ("SELECT id FROM crisis_case WHERE subject = 'x'", "crisis_case_subject"),
-        ("SELECT id FROM crisis_deadline WHERE status = 'armed' AND unit = 'u' AND role = 'r' ORDER BY due_at", "crisis_deadline_queue"),
+        (
+            "SELECT id FROM crisis_deadline WHERE status = 'armed' AND NOT at_tier AND unit = 'u' AND role = 'r' ORDER BY due_at",
+            "crisis_deadline_queue",
+        ),
         ("SELECT case_id FROM crisis_deadline WHERE status = 'armed' AND holder IS NULL", "crisis_deadline_unheld"),
         ("SELECT id FROM crisis_deadline WHERE status = 'armed' AND case_id IN (1, 2)", "crisis_deadline_armed"),
         ("SELECT id FROM crisis_notice WHERE status = 'waiting' AND next_try_at <= 5 ORDER BY next_try_at, id", "crisis_notice_waiting"),

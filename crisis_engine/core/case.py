@@ -34,6 +34,7 @@ class Clock:
     paused_at: datetime | None = None
     paused_until: datetime | None = None
     pauses: int = 0
+    at_tier: bool = False           # whoever answers for the case must meet it: it goes with the tier
 
     @property
     def key(self) -> str:

@@ -111,10 +111,15 @@ class Resolver:
 
     def find(self, unit: str, roles: Sequence[str], policy: Policy, recused: frozenset[str] = frozenset()) -> Found:
         """Return the first person present among the roles, their stand-ins, then the holders of the levels above."""
-        key = (self.anchor(unit, roles, policy), tuple(roles), id(policy), recused)
-        found = self._found.get(key)
+        roles = tuple(roles)
+        asked = (unit, roles, id(policy), recused)
+        found = self._found.get(asked)
         if found is None:
-            found = self._found[key] = self._find(unit, roles, policy, recused)
+            key = (self.anchor(unit, roles, policy), *asked[1:])
+            found = self._found.get(key)
+            if found is None:
+                found = self._found[key] = self._find(unit, roles, policy, recused)
+            self._found[asked] = found
         return found
 
     def anchor(self, unit: str, roles: Sequence[str], policy: Policy) -> str:
@@ -161,10 +166,14 @@ class Resolver:
 
         `urgent` (a safety matter) goes beyond the hours; a paper matter goes to the holders alone.
         """
-        key = (self.anchor(unit, (role,), policy), role, id(policy), recused, urgent)
-        known = self._people.get(key)
+        asked = (unit, role, id(policy), recused, urgent)
+        known = self._people.get(asked)
         if known is None:
-            known = self._people[key] = self._all_people(unit, role, policy, recused, urgent=urgent)
+            key = (self.anchor(unit, (role,), policy), *asked[1:])
+            known = self._people.get(key)
+            if known is None:
+                known = self._people[key] = self._all_people(unit, role, policy, recused, urgent=urgent)
+            self._people[asked] = known
         return known
 
     def _all_people(self, unit: str, role: str, policy: Policy, recused: frozenset[str], *, urgent: bool) -> tuple[Found, tuple[str, ...]]:

@@ -199,7 +199,7 @@ _SECRECY: tuple[tuple[type[ev.Event], int, str], ...] = (
 )
 """Header fields that a reader below this secrecy tier does not get: whom a case concerns, the guardian's answer, a proposed rating."""
 
-_HIDDEN = {"secret", "case", "procedure", "subject"}
+_HIDDEN = {"secret", "case", "procedure", "subject", "armed"}
 
 
 def history_items(event: ev.Event, procedure: Procedure, reads: int, subject: str | None) -> list[dict[str, Any]]:
@@ -228,4 +228,5 @@ def history_items(event: ev.Event, procedure: Procedure, reads: int, subject: st
     if tier is not None:
         lines.append({**base, "kind": "tier_raised", "tier": tier, "role": event.answers_role, "unit": event.answers_unit,
                       "holder": event.answers, "clock": event.clock})
-    return lines + [{**base, "kind": "told", "tier": level, "role": role, "clock": event.clock} for level, role in told]
+    lines += [{**base, "kind": "told", "tier": level, "role": role, "clock": event.clock} for level, role in told]
+    return lines + [line for armed in event.armed or () for line in history_items(armed, procedure, reads, subject)]

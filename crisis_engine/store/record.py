@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -12,7 +12,7 @@ from secrets import token_bytes
 from typing import Any
 
 from crisis_engine.core.errors import BadInput, StoreError
-from crisis_engine.core.events import EVENTS, FIELDS, Event, RungFired
+from crisis_engine.core.events import EVENTS, FIELDS, ClockArmed, Event, RungFired
 from crisis_engine.core.model import Risk, Tier
 
 GENESIS = bytes(32)
@@ -65,6 +65,10 @@ def header_of(event: Event, commitment: bytes | None, prev: bytes) -> str:
     values = list(values_of(event))
     values.insert(commit_at, commitment.hex() if commitment is not None else None)
     values.insert(prev_at, prev.hex())
+    return _object(keys, values, event.kind)
+
+
+def _object(keys: tuple[str, ...], values: Iterable[Any], kind_of_event: str) -> str:
     parts: list[str] = []
     for key, value in zip(keys, values, strict=True):
         kind = type(value)
@@ -81,12 +85,17 @@ def header_of(event: Event, commitment: bytes | None, prev: bytes) -> str:
         elif kind is Tier or kind is Risk:
             parts.append(f'{key}"{value.value}"')
         elif kind is tuple:
-            parts.append(key + canonical(value))
+            parts.append(key + (_started(value) if value and type(value[0]) is ClockArmed else canonical(value)))
         elif isinstance(value, datetime):
             parts.append(f'{key}"{_iso(value)}"')
         else:
-            raise BadInput(f"{event.kind} has a value that cannot stand in the log: {kind.__name__} has no canonical form.")
+            raise BadInput(f"{kind_of_event} has a value that cannot stand in the log: {kind.__name__} has no canonical form.")
     return "{" + ",".join(parts) + "}"
+
+
+def _started(armed: Iterable[ClockArmed]) -> str:
+    """Return the clocks that a rung started: their own fields, for the record has the rest."""
+    return "[" + ",".join(_object(_ARMED_KEYS, _armed_values(one), one.kind) for one in armed) + "]"
 
 
 def envelope_of(secret: Mapping[str, Any], salt: bytes | None = None) -> tuple[bytes, bytes]:
@@ -132,16 +141,21 @@ def decode(header: str, envelope: bytes | None) -> Event:
     try:
         values = json.loads(header)
         cls = EVENTS[values["kind"]]
-        told = {
-            name: restore(values[name]) if restore else values[name]
-            for name, restore in _RESTORERS[cls].items() if name in values
-        }
+        told = _restored(cls, values)
         secret = json.loads(open_envelope(envelope)[SALT_BYTES:]) if envelope else {}
         at = datetime.fromisoformat(values["at"])
-        return cls(case=values["case"], seq=values["seq"], at=at, by=values["by"], secret=secret, **{**_ABSENT[cls], **told})
+        common = {"case": values["case"], "seq": values["seq"], "at": at, "by": values["by"]}
+        if told.get("armed") is not None:
+            told["armed"] = tuple(ClockArmed(**common, **_restored(ClockArmed, one)) for one in told["armed"])
+        return cls(**common, secret=secret, **told)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError("A record of the log cannot be read.",
                          way_out="Run `crisis doctor`: it names the broken records.") from error
+
+
+def _restored(cls: type[Event], values: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: restore(values[name]) if restore else values[name] for name, restore in _RESTORERS[cls].items() if name in values}
+    return {**_ABSENT[cls], **told}
 
 
 def flaws(record: RawRecord, prev: bytes, seq: int) -> Iterator[str]:
@@ -220,6 +234,7 @@ _BY_ANNOTATION: dict[str, Callable[[Any], Any] | None] = {
     "str": None, "str | None": None, "int": None, "int | None": None, "bool": None,
     "Tier": Tier, "Tier | None": Tier, "Risk": Risk, "Risk | None": Risk,
     "datetime": datetime.fromisoformat, "datetime | None": datetime.fromisoformat,
+    "tuple[ClockArmed, ...] | None": None,  # restored with the record that has the rest of it
     "tuple[str, ...]": tuple, "tuple[tuple[str, str], ...]": lambda pairs: tuple(map(tuple, pairs)),
 }
 
@@ -232,6 +247,8 @@ def _shape_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[Event]
 
 
 _SHAPES = {cls: _shape_of(names) for cls, names in FIELDS.items()}
+_ARMED_KEYS = tuple(f'"{name}":' for name in sorted(FIELDS[ClockArmed]))
+_armed_values = attrgetter(*sorted(FIELDS[ClockArmed]))
 _RESTORERS = {cls: {f.name: _BY_ANNOTATION[str(f.type)] for f in fields(cls) if f.name in FIELDS[cls]} for cls in FIELDS}
 # A header leaves out what is None; a field that came to an old kind later has its default instead.
 _ABSENT: dict[type[Event], dict[str, None]] = {

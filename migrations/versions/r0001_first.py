@@ -187,6 +187,7 @@ def _case() -> None:
         sa.Column("sole", sa.Boolean(), nullable=False),
         sa.Column("head", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("clocks", sa.Text(), nullable=False),
         sa.CheckConstraint(
             "final IS NULL OR (ended_by IS NOT NULL AND ended_by <> '' AND (final IN ('merged') OR NOT two"
             " OR (ended_second IS NOT NULL AND ended_second <> '' AND ended_by <> ended_second)))",
@@ -195,7 +196,7 @@ def _case() -> None:
         sa.CheckConstraint("peak IN ('unrated', 'blue', 'yellow', 'orange', 'red')", name="crisis_case_peak"),
         sa.CheckConstraint("risk IN ('unrated', 'blue', 'yellow', 'orange', 'red')", name="crisis_case_risk"),
         sa.CheckConstraint("tier IN ('peer', 'class', 'grade', 'school', 'county', 'city')", name="crisis_case_tier"),
-        sa.CheckConstraint("final IS NOT NULL OR next_at IS NOT NULL", name="crisis_case_clocked"),
+        sa.CheckConstraint("final IS NOT NULL OR (next_at IS NOT NULL AND clocks <> '[]')", name="crisis_case_clocked"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("number", name="crisis_case_number"),
     )
@@ -348,16 +349,9 @@ def _deadline() -> None:
         sa.Column("holder", sa.String(), nullable=True),
         sa.Column("armed_at", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
-        sa.Column("next_at", sa.BigInteger(), nullable=False),
-        sa.Column("rung", sa.Integer(), nullable=False),
-        sa.Column("times", sa.Integer(), nullable=False),
         sa.Column("cap_at", sa.BigInteger(), nullable=True),
         sa.Column("provisional", sa.Boolean(), nullable=False),
-        sa.Column("held_until", sa.BigInteger(), nullable=True),
-        sa.Column("held_at", sa.String(), nullable=False),
-        sa.Column("paused_at", sa.BigInteger(), nullable=True),
-        sa.Column("paused_until", sa.BigInteger(), nullable=True),
-        sa.Column("pauses", sa.Integer(), nullable=False),
+        sa.Column("at_tier", sa.Boolean(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("late", sa.Boolean(), nullable=True),
@@ -370,7 +364,7 @@ def _deadline() -> None:
     op.create_index("crisis_deadline_ended", "crisis_deadline", ["case_id"], **_where("status <> 'armed'"))
     op.create_index("crisis_deadline_unheld", "crisis_deadline", ["case_id"], **_where("status = 'armed' AND holder IS NULL"))
     op.create_index("crisis_deadline_provisional", "crisis_deadline", ["case_id"], **_where("status = 'armed' AND provisional"))
-    op.create_index("crisis_deadline_queue", "crisis_deadline", ["unit", "role", "due_at"], **_where("status = 'armed'"))
+    op.create_index("crisis_deadline_queue", "crisis_deadline", ["unit", "role", "due_at"], **_where("status = 'armed' AND NOT at_tier"))
 
 
 def _event() -> None:
@@ -435,7 +429,7 @@ def _notice() -> None:
         sa.CheckConstraint("status IN ('waiting', 'sent', 'failed', 'dead')", name="crisis_notice_status"),
         sa.ForeignKeyConstraint(["case_id"], ["crisis_case.id"]),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("key", name="crisis_notice_key"),
+        sa.UniqueConstraint("case_id", "key", name="crisis_notice_key"),
     )
     op.create_index("crisis_notice_waiting", "crisis_notice", ["next_try_at"], **_where("status = 'waiting'"))
 
