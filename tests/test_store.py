@@ -274,10 +274,15 @@ def test_the_database_refuses_what_the_promises_forbid_even_in_plain_sql(store: 
         "UPDATE crisis_deadline SET status = 'forgotten'",
         _RECORD.format("1, 9, 0, 'moved', 'p-1', NULL, 1"),    # one signer where two are due
         _RECORD.format("1, 9, 0, 'moved', 'p-1', 'p-1', 1"),
-        _RECORD.format("77, 1, 0, 'moved', 'p-1', NULL, 0"),   # of no case
     ):
         with pytest.raises(sa.exc.IntegrityError):
             run(store, sql)
+    more(store, "BBB-222", stamped("BBB-222", 4, RiskRaised, risk=Risk.RED))
+    for kind in ("risk_lowered", "danger_ended"):
+        with pytest.raises(sa.exc.IntegrityError):            # lowered from red, or out of danger, by one
+            run(store, _RECORD.format(f"2, 5, 0, '{kind}', 'p-1', NULL, 0"))
+    with pytest.raises(CrisisError, match="FOREIGN KEY"):     # at the commit
+        run(store, _RECORD.format("77, 1, 0, 'moved', 'p-1', NULL, 0"))   # of no case
     run(store, "UPDATE crisis_case SET final = 'merged', ended_by = 'p-1' WHERE id = 1")  # one case into another ends nothing
 
 

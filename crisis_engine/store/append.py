@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import count
 from operator import attrgetter
 from typing import Any
@@ -50,7 +51,7 @@ _ARM = _insert("crisis_deadline", f"{CLOCK_COLUMNS}, status, ended_at, late")
 _RUNNING = "case_id = ? AND name = ? AND n = ? AND status = 'armed'"
 _MOVE = _update("crisis_deadline", CLOCK_COLUMNS.removeprefix("case_id, name, n, "), _RUNNING)
 _END = _update("crisis_deadline", "status, ended_at, late", _RUNNING)
-_LOG = _insert("crisis_event", _EVENT_COLUMNS)
+_LOG = _insert("crisis_event", _EVENT_COLUMNS).replace("INSERT", "INSERT OR FAIL")  # see the trigger crisis_event_never_replaced
 _OWE = _insert("crisis_notice", _NOTICE_COLUMNS)
 _LINK = _insert("crisis_link", "case_id, link, other", " ON CONFLICT DO NOTHING")
 _RECUSE = _insert("crisis_recusal", "case_id, person", " ON CONFLICT DO NOTHING")
@@ -187,9 +188,12 @@ class CaseWrites(Statements):
         """
         self.write(prepare(changes, 1 + (self._value("SELECT max(id) FROM crisis_case") or 0)))
 
-    def write(self, batch: Batch) -> None:
-        """Write what was prepared, as `append` does. What takes time by the row was done before, outside the lock."""
-        with self._whole():
+    def write(self, batch: Batch, *, whole: bool = True) -> None:
+        """Write what was prepared, as `append` does. What takes time by the row was done before, outside the lock.
+
+        `whole=False` is for whoever undoes the whole transaction when this fails: it spares the savepoint, a copy of every page.
+        """
+        with self._whole() if whole else nullcontext():
             self._bulk(_OPEN, batch.opened)
             updates = ((_TICK, batch.ticked), (_NOTE, batch.noted), (_RAISE, batch.raised), (_CHANGE, batch.changed))
             if sum(self._bulk(sql, rows) for sql, rows in updates) != sum(len(rows) for _, rows in updates):

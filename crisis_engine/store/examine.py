@@ -85,7 +85,8 @@ GUARDIANS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "crisis_case": ("table", "crisis_case_clocked"), "crisis_event": ("table", "crisis_event_two"),
     "crisis_notice": ("table", "crisis_notice_key"), "crisis_deadline_last_kept": ("trigger", ""),
     "crisis_deadline_never_deleted": ("trigger", ""), "crisis_case_never_deleted": ("trigger", ""),
-    "crisis_event_never_replaced": ("trigger", ""), "crisis_case_rules_kept": ("trigger", ""),
+    "crisis_event_never_replaced": ("trigger", ""), "crisis_event_lowered_by_two": ("trigger", ""),
+    "crisis_case_rules_kept": ("trigger", ""),
 })  # fmt: skip
 """What the database itself must hold so that it refuses the never-cases, with a word that stands in its text."""
 

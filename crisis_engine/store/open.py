@@ -125,4 +125,5 @@ class Store:
             try:
                 connection.commit()
             except DBAPIError as error:
+                sqlite.undo(connection)   # SQLAlchemy takes it for ended, SQLite goes on with it
                 raise sqlite.translate(error) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Integer, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -142,13 +142,15 @@ class EventRow(Row, table=True):
 
     __tablename__ = "crisis_event"
     __table_args__ = (
+        ForeignKeyConstraint(["case_id"], ["crisis_case.id"], deferrable=True, initially="DEFERRED"),
         UniqueConstraint("case_id", "seq", name="crisis_event_seq"),
+        CheckConstraint("kind <> 'danger_ended' OR two", name="crisis_event_danger_two"),
         CheckConstraint("NOT two OR (second IS NOT NULL AND second <> '' AND second <> \"by\")", name="crisis_event_two"),
         _partial("crisis_event_rung", "case_id", "deadline", "rung", "times", where="kind = 'rung_fired'", unique=True),
     )
 
     id: int | None = _key()
-    case_id: int = _case()
+    case_id: int = Field(sa_type=_ID)
     seq: int
     at: int = _micros()
     kind: str

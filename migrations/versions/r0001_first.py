@@ -30,10 +30,20 @@ _TRIGGERS = (
     BEGIN SELECT RAISE(ABORT, 'crisis_event is append-only'); END
     """,
     # INSERT OR REPLACE deletes without a delete trigger where a connection did not ask for recursive ones: so it is met before.
+    # FAIL, not ABORT: to be able to undo a statement that aborts, SQLite would copy every page before each record that is written.
     """
     CREATE TRIGGER crisis_event_never_replaced BEFORE INSERT ON crisis_event
     WHEN EXISTS (SELECT 1 FROM crisis_event WHERE case_id = NEW.case_id AND seq = NEW.seq) OR NEW.id IN (SELECT id FROM crisis_event)
-    BEGIN SELECT RAISE(ABORT, 'crisis_event is append-only: crisis_event.case_id, crisis_event.seq'); END
+    BEGIN SELECT RAISE(FAIL, 'crisis_event is append-only: crisis_event.case_id, crisis_event.seq'); END
+    """,
+    # Promise 4: what lowers a risk from red or orange was signed by two; which risk it was stands in the last record that set one.
+    """
+    CREATE TRIGGER crisis_event_lowered_by_two BEFORE INSERT ON crisis_event
+    WHEN NEW.kind = 'risk_lowered' AND NOT NEW.two AND (
+        SELECT json_extract(header, '$.risk') FROM crisis_event
+        WHERE case_id = NEW.case_id AND seq < NEW.seq AND kind IN ('opened', 'risk_raised', 'risk_lowered') ORDER BY seq DESC LIMIT 1
+    ) IN ('red', 'orange')
+    BEGIN SELECT RAISE(FAIL, 'crisis_event_two'); END
     """,
     # Promise 1: an open case keeps an armed clock of its own. A case row is written before its clocks, so an ending passes.
     """
@@ -386,8 +396,9 @@ def _event() -> None:
         sa.Column("deadline", sa.String(), nullable=True),
         sa.Column("rung", sa.Integer(), nullable=True),
         sa.Column("times", sa.Integer(), nullable=True),
+        sa.CheckConstraint("kind <> 'danger_ended' OR two", name="crisis_event_danger_two"),
         sa.CheckConstraint("NOT two OR (second IS NOT NULL AND second <> '' AND second <> \"by\")", name="crisis_event_two"),
-        sa.ForeignKeyConstraint(["case_id"], ["crisis_case.id"]),
+        sa.ForeignKeyConstraint(["case_id"], ["crisis_case.id"], deferrable=True, initially="DEFERRED"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("case_id", "seq", name="crisis_event_seq"),
     )
