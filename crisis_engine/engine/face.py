@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crisis_engine.clock import wall_clock
-from crisis_engine.core.access import may_read, roles_at
+from crisis_engine.core.access import may_do
 from crisis_engine.core.commands import Act, Open
 from crisis_engine.core.decide import Decision, check_sight, decide_act, decide_again, decide_open, needs_second, possible_moves
 from crisis_engine.core.errors import BadInput, CommandRejected, NotFound, StaleVersion
@@ -19,11 +19,11 @@ from crisis_engine.core.policy import Access
 from crisis_engine.core.world import World
 from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 
-from .desk import Desk
 from .gather import Sources, actor_of, subject_of
 from .log import log
 from .look import local
 from .once import Once
+from .register import Register
 from .sweep import change_of, sweep
 from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items
 from .worlds import new_number, new_token, people_known, stored_case
@@ -44,7 +44,7 @@ def open_engine(
     return Engine(Store.open(url, create=create), Sources(access), clock or wall_clock, tuple(channels), lang=lang, link=link)
 
 
-class Engine(Desk):
+class Engine(Register):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------
@@ -105,13 +105,12 @@ class Engine(Desk):
                 raise BadInput("A case needs a unit, a subject or a parent.", way_out="Give --unit, --subject or --parent.")
             actor = actor_of(tx, by)
             if above is not None:
-                check_sight(self._world(tx, now, by, above), above.case)
+                self._allow(tx, now, by, "case.act", stored=above)
             procedure = self._sources.procedure_for(tx, workflow, home)
             resolver = self._sources.resolver(tx, {home, *(duty.unit for duty in actor.duties)}, now)
             if procedure.workflow.again is not None:
-                rights = self._sources.access.roles
-                blind = not any(rights[duty.role].reads >= 0 for duty in roles_at(resolver, actor, home) if duty.role in rights)
-                if blind or child is None or any(one.case.open for one in tx.cases_of(child.id)):
+                sees = may_do(self._sources.access, "case.list", actor, resolver, unit=home).allowed
+                if not sees or child is None or any(one.case.open for one in tx.cases_of(child.id)):
                     raise CommandRejected("This word cannot be opened as a case.", way_out="Use `report`: it always finds its case.")
                 people_known(tx, list((fields or {}).get("about_staff", ())))
             if above is not None and above.case.workflow.rpartition("_v")[0] not in procedure.workflow.parents:
@@ -160,7 +159,8 @@ class Engine(Desk):
             self._apply(tx, decision, stored)
             once.keep({"number": number}, now)
             after = decision.pens[0].case
-            sees = not may_read(after, world.actor, world.resolver).hidden   # the act may have shown whom the case concerns
+            # the act may have shown whom the case concerns
+            sees = not may_do(self._sources.access, "case.read", world.actor, world.resolver, case=after).hidden
             view = self._seen(tx, replace(world, case=after) if sees else world, stored.id, decision)
         log("case.acted", case=number)
         return view
@@ -191,11 +191,14 @@ class Engine(Desk):
         case = world.case
         if case is None:
             raise NotFound("There is no such case.", way_out="Check the number.")
-        reads = check_sight(world, case).reads if decision is None else may_read(case, world.actor, world.resolver).reads
+        if decision is None:
+            reads = check_sight(world, case, "case.read").reads
+        else:
+            reads = may_do(self._sources.access, "case.read", world.actor, world.resolver, case=case).reads
         child = tx.subject_by_id(case.subject) if case.subject is not None else None
         return case_view(
             case, world.procedure, world.now, reads=reads, subject=child.ref if child is not None else None,
-            links=self._links(tx, case.number, world.actor.id), ended=self._ended(tx, row, world.procedure),
+            links=self._links(tx, world), ended=self._ended(tx, row, world.procedure),
             shows=decision.shows if decision is not None else (), waits=decision.waits if decision is not None else False,
         )
 
@@ -217,11 +220,11 @@ class Engine(Desk):
         with self.store.reading() as tx:
             stored = stored_case(tx, number)
             world = self._world(tx, self.now(), by, stored)
-            reads = check_sight(world, stored.case).reads
+            reads = check_sight(world, stored.case, "case.read").reads
             child = tx.subject_by_id(stored.case.subject) if stored.case.subject is not None else None
-            shown = {other for _link, other in self._links(tx, number, by)}
+            shown = {other for _link, other in self._links(tx, world)}
             return [
-                line for event in tx.events(number) if not isinstance(event, Linked) or event.other in shown
+                line for event in tx.events(stored.case.number) if not isinstance(event, Linked) or event.other in shown
                 for line in history_items(event, world.procedure, reads, child.ref if child is not None else None)
             ]
 

@@ -89,6 +89,13 @@ _ABSENCES = "SELECT person, begins_at, ends_at FROM crisis_absence"
 _BY_RANK = " ORDER BY unit, role, rank, person, begins_at"
 _SUBJECTS = "SELECT id, ref, unit, name FROM crisis_subject"
 _GUARDIANS = "SELECT id, subject, name, contact FROM crisis_guardian"
+_TWO_OFFICES = (
+    "SELECT DISTINCT a.person, a.role, b.role FROM crisis_duty a JOIN crisis_duty b ON b.person = a.person AND b.role > a.role"
+    " WHERE a.role " + AMONG.format("roles") + " AND b.role " + AMONG.format("roles")
+    + " AND coalesce(a.ends_at, :ever) > coalesce(b.begins_at, 0) AND coalesce(b.ends_at, :ever) > coalesce(a.begins_at, 0)"
+    " ORDER BY a.person"
+)
+_EVER = 2**62   # microseconds: a duty that has no end outlasts every other
 _UNDER = " WHERE {0} = :unit OR ({0} > :unit || '/' AND {0} < :unit || '0')"  # "0" is the character after "/"
 
 
@@ -160,6 +167,10 @@ class RosterRows(Statements):
     def subjects_under(self, unit: str | None = None) -> Iterator[Subject]:
         """Yield the children of a unit and all under it, or all children."""
         return (Subject(*row) for row in self._stream(_SUBJECTS + _within("unit", unit) + " ORDER BY unit, ref", **_named(unit)))
+
+    def two_offices(self, roles: Collection[str]) -> list[tuple[str, str, str]]:
+        """Return (person, role, role) for each person with duties of two of these roles at one time."""
+        return [(person, one, other) for person, one, other in self._rows(_TWO_OFFICES, roles=listed(roles), ever=_EVER)]
 
     def absences(self) -> list[Absence]:
         """Return all absences, those past too."""
