@@ -87,8 +87,9 @@ class Register(Desk):
 
             labels = [self._sources.pinned(tx, row.procedure).workflow.stages[row.stage].label for row in rows]
             return [
-                CaseLine(row.number, row.workflow, row.unit, row.stage, label, row.tier.value, row.risk.value, row.danger, row.opened_at, row.due_at, row.closed_at, row.version)
-                for row in rows
+                CaseLine(row.number, row.workflow, row.unit, row.stage, label, row.tier.value, row.risk.value, row.danger, row.opened_at,
+                         row.due_at, row.closed_at, row.version)
+                for row, label in zip(rows, labels, strict=True)
             ]
 
     def counts(self, *, by: str) -> list[Cell]:

@@ -90,7 +90,8 @@ _BY_RANK = " ORDER BY unit, role, rank, person, begins_at"
 _SUBJECTS = "SELECT id, ref, unit, name FROM crisis_subject"
 _GUARDIANS = "SELECT id, subject, name, contact FROM crisis_guardian"
 _TWO_OFFICES = (
-    "SELECT DISTINCT a.person, a.role, b.role FROM crisis_duty a JOIN crisis_duty b ON b.person = a.person AND b.role > a.role"
+    "SELECT DISTINCT a.person, a.role, b.role FROM crisis_duty a JOIN crisis_duty b"  # noqa: S608 (constants)
+    " ON b.person = a.person AND b.role > a.role"
     " WHERE a.role " + AMONG.format("roles") + " AND b.role " + AMONG.format("roles")
     + " AND coalesce(a.ends_at, :ever) > coalesce(b.begins_at, 0) AND coalesce(b.ends_at, :ever) > coalesce(a.begins_at, 0)"
     " ORDER BY a.person"
