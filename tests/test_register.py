@@ -20,8 +20,8 @@ from crisis_engine.core.model import RISKS, TIERS, Duty, Tier, Unit
 from crisis_engine.core.resolve import Resolver, Roster
 from crisis_engine.core.tally import MERGED, merged
 from crisis_engine.definitions import load_access
+from crisis_engine.example import EXAMPLE_NOW
 from crisis_engine.store import Change, Store
-from crisis_engine.testing import EXAMPLE_NOW
 
 from .story import CHILD, CITY_OFFICER, CLASS, CLASS_TEACHER, COUNSELOR, COUNTY_OFFICER, OPERATOR, PEER, PRINCIPAL, City
 
@@ -118,7 +118,8 @@ def test_a_county_lists_what_reached_it_and_counts_the_rest(city: City) -> None:
     assert [line.number for line in city.engine.cases(by=COUNTY_OFFICER)] == [raised.number]
     assert {line.number for line in city.engine.cases(by=COUNSELOR)} == {raised.number, *(one.number for one in below)}
     hidden = [cell for cell in city.engine.counts(by=COUNTY_OFFICER) if not cell.seen]
-    assert {(cell.unit, cell.by, cell.value, cell.count) for cell in hidden} == {(MERGED, by, MERGED, None) for by in ("risk", "tier", "stage")}
+    found = {(cell.unit, cell.by, cell.value, cell.count) for cell in hidden}
+    assert found == {(MERGED, by, MERGED, None) for by in ("risk", "tier", "stage")}
 
 
 def test_small_cells_are_merged_until_no_number_points_at_a_child(city: City) -> None:

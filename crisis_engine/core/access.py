@@ -247,6 +247,15 @@ def granted(verdict: Verdict, by: str, action: str, number: str = "") -> Verdict
     raise NotAllowed(f"{by} may not do this ({action}): {verdict.rule}.", way_out="Ask whoever holds the duty.")
 
 
+def glass_of(access: Access, actor: Actor, resolver: Resolver, case: Case) -> int:
+    """Return the secrecy that the actor's duties near the case read behind broken glass, BLIND for none."""
+    rule, rights = access.actions.get("glass.break"), rights_of(access, actor, resolver)
+    return max((
+        access.roles[duty.role].glass for duty in rights.duties
+        if rule is not None and duty.role in rule.near and _is_near(case.unit, duty.unit, resolver)
+    ), default=BLIND)
+
+
 def sight_of(access: Access, action: str, actor: Actor, resolver: Resolver) -> Filter:
     """Return which cases `may_do` would allow this action on, by the roles of its `sight`, for a list; nothing where a forbid stands."""
     rule, rights = access.actions.get(action), rights_of(access, actor, resolver)

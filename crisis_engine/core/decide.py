@@ -172,9 +172,9 @@ def _may(world: World, action: str, **about: Any) -> Verdict:  # noqa: ANN401 - 
     return may_do(world.resolver.access, action, world.actor, world.resolver, **about)
 
 
-def check_sight(world: World, case: Case, action: str = "case.act") -> Verdict:
+def check_sight(world: World, case: Case, action: str = "case.act", *, because: str = "") -> Verdict:
     """Refuse whoever may not do this to the case, or not know of it. A recused person hears what a stranger's number would give."""
-    return granted(_may(world, action, case=case), world.actor.id, action, case.number)
+    return granted(_may(world, action, case=case, because=because), world.actor.id, action, case.number)
 
 
 def permit(world: World, case: Case, move: MoveDef) -> Verdict:
@@ -233,7 +233,8 @@ def _signed_before(world: World, case: Case, move: MoveDef) -> str | None:
             if made is None or made.by == world.actor.id:
                 raise CommandRejected(f"{move.name} needs two persons: {earlier} must have been made by somebody else.",
                                       way_out="Let a colleague make this move.")
-            if made.by in case.recused or made.seq < case.signal_seq:
+            opening = earlier == world.procedure.workflow.opening.name   # it stands for what the case is about, whoever is recused from it
+            if (made.by in case.recused and not opening) or made.seq < case.signal_seq:
                 raise CommandRejected(f"{earlier} counts no more: whoever made it is recused, or a new word came since.",
                                       way_out="Send the case back, and let somebody ask for it anew.")
             return made.by
