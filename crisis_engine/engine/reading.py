@@ -10,7 +10,6 @@ from crisis_engine.core.errors import BadInput
 from crisis_engine.core.events import GlassBroken
 from crisis_engine.core.move import REPORTER
 
-from .log import log
 from .look import local
 from .register import Register
 from .worlds import stored_case
@@ -59,7 +58,6 @@ class Reading(Register):
         if entry is not None:
             with self.store.writing() as tx:
                 tx.log_read(entry)
-            log("case.read", case=entry.number, what=entry.what, tier=entry.tier)
 
     def reads(self, number: str, *, by: str, limit: int = 100) -> list[ReadView]:
         """Return who read a case, what, how secret, when and why, the newest first. Raises NotFound, NotAllowed, BadInput.
