@@ -93,7 +93,7 @@ class Reading(Register):
             stored = stored_case(tx, number)
             self._allow(tx, now, by, "case.reporter", stored=stored, because=why)
             spoke = [
-                {"seq": event.seq, "at": local(event.at), "reporter": event.secret[REPORTER]}
+                {"seq": event.seq, "at": local(event.at), "reporter": str(event.secret[REPORTER])}
                 for event in tx.events(stored.case.number) if REPORTER in event.secret
             ]
         self._write_down(self._entry(by, "reporter", stored.case.number, now, 4, why))

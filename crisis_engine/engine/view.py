@@ -11,6 +11,7 @@ from typing import Any
 from crisis_engine.core import events as ev
 from crisis_engine.core.case import Case, Clock
 from crisis_engine.core.procedure import Procedure
+from crisis_engine.core.secret import revealed
 from crisis_engine.core.workflow import FieldDef, Label
 
 from .look import local
@@ -245,7 +246,7 @@ def history_items(event: ev.Event, procedure: Procedure, reads: int, subject: st
 def _fields(event: ev.Event, procedure: Procedure, reads: int) -> dict[str, Any]:
     """Return what was written into the form, as far as the reader's secrecy tier goes; of a broken glass the reason."""
     if isinstance(event, ev.GlassBroken):
-        return dict(event.secret) if reads >= PLAN else {}
+        return {name: revealed(value) for name, value in event.secret.items()} if reads >= PLAN else {}
     move = procedure.workflow.moves.get(getattr(event, "move", ""))
-    secret = event.secret if move is not None else {}
-    return {f.name: secret[f.name] for f in move.fields if f.name in secret and f.secrecy <= reads} if move is not None else {}
+    fields = move.fields if move is not None else ()
+    return {f.name: revealed(event.secret[f.name]) for f in fields if f.name in event.secret and f.secrecy <= reads}

@@ -14,6 +14,7 @@ from typing import Any
 from crisis_engine.core.errors import BadInput, StoreError
 from crisis_engine.core.events import EVENTS, FIELDS, Event, RungFired
 from crisis_engine.core.model import Risk, Tier
+from crisis_engine.core.secret import sealed
 
 GENESIS = bytes(32)
 """What the first event of a case has as its `prev`."""
@@ -136,7 +137,7 @@ def decode(header: str, envelope: bytes | None) -> Event:
             name: restore(values[name]) if restore else values[name]
             for name, restore in _RESTORERS[cls].items() if name in values
         }
-        secret = json.loads(open_envelope(envelope)[SALT_BYTES:]) if envelope else {}
+        secret: Any = sealed(json.loads(open_envelope(envelope)[SALT_BYTES:])) if envelope else {}
         at = datetime.fromisoformat(values["at"])
         return cls(case=values["case"], seq=values["seq"], at=at, by=values["by"], secret=secret, **{**_ABSENT[cls], **told})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
