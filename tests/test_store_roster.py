@@ -9,10 +9,11 @@ from datetime import date, datetime
 import pytest
 
 from crisis_engine.core.calendar import Calendar, Vacation
-from crisis_engine.core.errors import CrisisError, NotFound, StaleVersion
+from crisis_engine.core.errors import CrisisError, NotFound, ProofFailed, StaleVersion
 from crisis_engine.core.events import Notice
 from crisis_engine.core.model import Absence, Duty, Guardian, Person, Subject, Unit
 from crisis_engine.store import Store
+from crisis_engine.store.read_log import ReadEntry
 from crisis_engine.store.roster import EndedPresence
 from tests.test_store import NOW, SCHOOL, Roster, at, grown, opening, put
 
@@ -220,11 +221,22 @@ def test_notes_heartbeats_and_readings_are_kept(store: Store) -> None:
         tx.heartbeat("sweep", at(1))
         tx.heartbeat("deliver", NOW)
         assert tx.heartbeats() == {"deliver": NOW, "sweep": at(1)}
-        tx.log_read("p-11", "show", "AAA-111", NOW, "duty")
-        tx.log_read("p-11", "queue", None, NOW)
-        assert tx.connection.exec_driver_sql("SELECT who, what, number, why FROM crisis_access_log ORDER BY id").all() == [
-            ("p-11", "show", "AAA-111", "duty"), ("p-11", "queue", None, ""),
-        ]
+        first, second = ReadEntry("p-11", "case", "AAA-111", NOW, 2, "duty"), ReadEntry("p-11", "history", "AAA-222", at(1), 3, glass=7)
+        tx.log_read(first)
+        tx.log_read(second)
+        assert tx.reads_by("p-11", 10) == [second, first]
+        assert tx.reads_of("AAA-111", 10) == [first]
+
+
+def test_an_entry_of_the_read_log_is_neither_changed_nor_taken_out_past_the_engine(store: Store) -> None:
+    with store.writing() as tx:
+        tx.log_read(ReadEntry("p-11", "case", "AAA-111", NOW, 2, "duty"))
+    for sql in ("UPDATE crisis_access_log SET who = 'p-12'", "UPDATE crisis_access_log SET tier = 0", "DELETE FROM crisis_access_log",
+                "INSERT OR REPLACE INTO crisis_access_log (id, who, what, at, why, tier, glass) VALUES (1, 'p-12', 'case', 0, '', 0, 0)"):
+        with pytest.raises(ProofFailed, match="append-only"), store.writing() as tx:
+            tx._run(sql)  # noqa: SLF001 - as somebody with the file would
+    with store.reading() as tx:
+        assert [entry.who for entry in tx.reads_of("AAA-111", 10)] == ["p-11"]
 
 
 def test_a_large_school_system_is_imported_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

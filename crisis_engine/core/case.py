@@ -54,6 +54,16 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """An emergency reading: this person may read the case up to a secrecy tier until a time, and not a moment longer."""
+
+    person: str
+    until: datetime
+    reads: int
+    seq: int                        # of the event that holds the reason, sealed
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """When and by whom a move was last made."""
 
@@ -97,6 +107,7 @@ class Case:
     recused: frozenset[str] = frozenset()
     clocks: tuple[Clock, ...] = ()
     proposals: tuple[Proposal, ...] = ()
+    grants: tuple[Grant, ...] = ()
 
     @property
     def open(self) -> bool:

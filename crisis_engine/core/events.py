@@ -317,12 +317,22 @@ class Linked(Event):
     other: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlassBroken(Event):
+    """Somebody broke the glass: an emergency reading up to a secrecy tier until a time. The reason is sealed."""
+
+    kind: ClassVar[str] = "glass_broken"
+    person: str
+    reads: int
+    until: datetime
+
+
 EVENTS: Mapping[str, type[Event]] = MappingProxyType({
     cls.kind: cls
     for cls in (
         Opened, Moved, RiskRaised, RiskLowered, DangerBegan, DangerEnded, TierRaised, TierLowered, AnswererChanged, LeadChanged,
         FactSet, SubjectSet, PersonRecused, ClockArmed, ClockMet, ClockDropped, ClockMoved, ClockHeld, ClockPaused, ClockResumed,
-        HandedOver, RungFired, Told, Proposed, ProposalEnded, Linked,
+        HandedOver, RungFired, Told, Proposed, ProposalEnded, Linked, GlassBroken,
     )
 })
 """Every kind of event by its name in the log."""

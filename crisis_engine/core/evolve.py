@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from . import events as ev
-from .case import Case, Clock, Done, Proposal
+from .case import Case, Clock, Done, Grant, Proposal
 from .model import Tier, higher_risk
 
 
@@ -180,6 +180,11 @@ def _proposed(case: Case, event: ev.Proposed) -> Changes:
     return {"proposals": (*case.proposals, Proposal(event.seq, event.move, event.by, event.at, event.risk))}
 
 
+def _glass_broken(case: Case, event: ev.GlassBroken) -> Changes:
+    running = (grant for grant in case.grants if grant.until > event.at or grant.person != event.person)
+    return {"grants": (*running, Grant(event.person, event.until, event.reads, event.seq))}
+
+
 def _nothing(_case: Case, _event: ev.Event) -> Changes:
     return {}
 
@@ -210,4 +215,5 @@ _APPLY: Mapping[str, Callable[[Case, Any], Changes]] = {
     "proposed": _proposed,
     "proposal_ended": lambda case, event: {"proposals": tuple(p for p in case.proposals if p.id != event.proposal)},
     "linked": _nothing,
+    "glass_broken": _glass_broken,
 }

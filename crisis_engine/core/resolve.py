@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from .calendar import Calendar, parse_hours
 from .model import TIERS, Absence, Duty, Tier, Unit
@@ -69,6 +70,7 @@ class Resolver:
     _people: dict[tuple[object, ...], tuple[Found, tuple[str, ...]]] = field(default_factory=dict)
     _lowest: dict[tuple[object, ...], Tier] = field(default_factory=dict)
     _levels: dict[tuple[str, Tier], Tier] = field(default_factory=dict)
+    rights: dict[str, Any] = field(default_factory=dict)   # core/access: what the duties of each actor come to at this instant
 
     def chain(self, unit: str) -> dict[Tier, str]:
         """Return the levels that exist above and at the unit, each with its unit's id."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from crisis_engine.core.case import Case, Clock, Done, Proposal
+from crisis_engine.core.case import Case, Clock, Done, Grant, Proposal
 from crisis_engine.core.errors import CommandRejected
 from crisis_engine.core.events import Event, Notice
 from crisis_engine.core.model import RISKS, TIERS
@@ -55,7 +55,8 @@ CLOCK_COLUMNS = (
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
-state_fields = attrgetter("opened_from", "signal_seq", "signal_at", "facts", "done", "armings", "recused", "proposals")
+state_fields = attrgetter("opened_from", "signal_seq", "signal_at", "facts", "done", "armings", "recused", "proposals",
+                          "grants")
 """The fields of a case that no query looks at; they share the column `state`."""
 
 
@@ -71,6 +72,7 @@ def state_of(case: Case) -> str:
         "armings": dict(case.armings),
         "recused": sorted(case.recused),
         "proposals": [[each.id, each.move, each.by, micros(each.at), each.risk] for each in case.proposals],
+        "grants": [[each.person, micros(each.until), each.reads, each.seq] for each in case.grants],
     }
     return _encode({name: value for name, value in state.items() if value or (name == "signal_at" and value is not None)})
 
@@ -155,5 +157,6 @@ def stored_from(row: Sequence[Any]) -> Stored:
         frozenset(recused) if recused else frozenset(),
         tuple(_clock_of(*values) for values in json.loads(clocks)),
         tuple(Proposal(seq, move, by, instant(at), _RISK[risk]) for seq, move, by, at, risk in proposals) if proposals else (),
+        tuple(Grant(person, instant(until), reads, seq) for person, until, reads, seq in pick("grants", ())),
     )
     return Stored(case_id, case, head, bool(two), bool(sole))

@@ -17,11 +17,13 @@ from crisis_engine.store.log import LogReads
 from crisis_engine.store.migrate import make_current, refuse_other
 from crisis_engine.store.outbox import OutboxRows
 from crisis_engine.store.read import CaseReads
+from crisis_engine.store.read_log import ReadLogRows
 from crisis_engine.store.receipt import ReceiptRows
+from crisis_engine.store.register import RegisterReads
 from crisis_engine.store.roster import RosterRows
 
 
-class Tx(CaseReads, CaseWrites, LogReads, OutboxRows, ReceiptRows, RosterRows, LedgerRows):
+class Tx(CaseReads, CaseWrites, LogReads, OutboxRows, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, LedgerRows):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from crisis_engine.core.errors import BadInput, StoreError
 from crisis_engine.core.events import EVENTS, FIELDS, ClockArmed, Event, RungFired
 from crisis_engine.core.model import Risk, Tier
+from crisis_engine.core.secret import sealed
 
 GENESIS = bytes(32)
 """What the first event of a case has as its `prev`."""
@@ -142,7 +143,7 @@ def decode(header: str, envelope: bytes | None) -> Event:
         values = json.loads(header)
         cls = EVENTS[values["kind"]]
         told = _restored(cls, values)
-        secret = json.loads(open_envelope(envelope)[SALT_BYTES:]) if envelope else {}
+        secret: Any = sealed(json.loads(open_envelope(envelope)[SALT_BYTES:])) if envelope else {}
         at = datetime.fromisoformat(values["at"])
         common = {"case": values["case"], "seq": values["seq"], "at": at, "by": values["by"]}
         if told.get("armed") is not None:

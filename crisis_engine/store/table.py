@@ -376,10 +376,10 @@ class DaemonRow(Row, table=True):
 
 
 class AccessLogRow(Row, table=True):
-    """Who read what of which case, and why; it stands beside the chain, not in it."""
+    """Who read what of which case, how secret, and why; it stands beside the chain, and triggers keep it from being changed."""
 
     __tablename__ = "crisis_access_log"
-    __table_args__ = (Index("crisis_access_log_number", "number", "at"),)
+    __table_args__ = (Index("crisis_access_log_number", "number", "at"), Index("crisis_access_log_who", "who", "at"))
 
     id: int | None = _key()
     who: str
@@ -387,3 +387,5 @@ class AccessLogRow(Row, table=True):
     number: str | None
     at: int = _micros()
     why: str
+    tier: int
+    glass: int
