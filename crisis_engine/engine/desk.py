@@ -59,7 +59,7 @@ class Desk(Worlds):
         for policy in sorted({unit.policy for unit in roster.units if unit.policy}):
             load_policy_doc(policy)   # a policy that cannot be read must not turn a school's reports away later
         with self.store.writing() as tx:
-            counts = tx.import_roster(roster)
+            counts = tx.import_roster(roster, self.now())
             moved = self._look_again(tx)
         log("roster.imported", by=by, cases=moved, **counts)
         return counts

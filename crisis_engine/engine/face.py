@@ -24,27 +24,32 @@ from .gather import Sources, actor_of, subject_of
 from .log import log
 from .look import local
 from .once import Once
+from .secrecy import Secrecy
 from .sweep import change_of, sweep
 from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items
 from .worlds import new_number, new_token, people_known, stored_case
 
 if TYPE_CHECKING:
     from crisis_engine.notify import Channel
+    from crisis_engine.store.master import Given
 
 
 def open_engine(
     url: str = "sqlite:///crisis.db", *, clock: Callable[[], datetime] | None = None, channels: Sequence[Channel] = (),
-    create: bool = True, access: Access | None = None, lang: str = "zh", link: str = "",
+    create: bool = True, access: Access | None = None, lang: str = "zh", link: str = "", master_key: Given | None = None,
 ) -> Engine:
     """Open an engine on a database, which is made or migrated when `create` is true.
 
     `clock` gives the present instant (aware); `channels` take what `deliver` sends; `link` begins the links in notices.
+    `master_key` is the key that secrets are sealed under: 32 bytes, several of them (the newest first), or what returns these;
+    without one it comes from the environment or from the file beside the database (docs/secrecy.md).
     Raises StoreError when the database cannot be used, and when a newer version of the library made it.
     """
-    return Engine(Store.open(url, create=create), Sources(access), clock or wall_clock, tuple(channels), lang=lang, link=link)
+    store = Store.open(url, create=create, master_key=master_key)
+    return Engine(store, Sources(access), clock or wall_clock, tuple(channels), lang=lang, link=link)
 
 
-class Engine(Desk):
+class Engine(Desk, Secrecy):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------

@@ -112,6 +112,25 @@ def only_read(connection: Connection, *, only: bool) -> None:
         raw.execute(f"PRAGMA query_only = {int(only)}")
 
 
+def wipe_freed(connection: Connection, *, wipe: bool) -> None:
+    """Afterwards what this connection deletes is overwritten with zeros in the file, or only given free again."""
+    raw = connection.connection.dbapi_connection
+    if raw is not None:
+        raw.execute(f"PRAGMA secure_delete = {int(wipe)}")
+
+
+def scrub(connection: Connection, *, whole: bool) -> None:
+    """Empty the write-ahead log into the file, and write the whole file anew where that is asked. Not inside a transaction."""
+    raw = connection.connection.dbapi_connection
+    try:
+        if raw is not None and whole:
+            raw.execute("VACUUM")
+        if raw is not None:
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error as error:
+        raise translate(error) from error
+
+
 def has_table(connection: Connection, name: str) -> bool:
     """Whether the database has a table of that name."""
     found = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?", (name,))

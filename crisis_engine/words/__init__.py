@@ -14,6 +14,7 @@ from .help import HELP
 from .notice import NOTICES
 from .refusal import REFUSALS
 from .screen import SCREENS
+from .secret import SECRETS
 
 LANGUAGES: tuple[str, ...] = ("zh", "en")
 """The languages of the catalogue, in the order of its columns."""
@@ -36,5 +37,5 @@ def keys() -> tuple[str, ...]:
 
 _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
-CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({**FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS})
+CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({**FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **SECRETS})
 """Every key with its text in each language; a key stands in one part only."""
