@@ -93,23 +93,23 @@ class KeyRows(Statements):
 
     def blind(self, use: str, text: str) -> str:
         """Return what stands for a text where it is looked for but must not be read: HMAC-SHA-256 under the database's index key."""
-        digest = hmac.digest(self._index_key(use), text.encode("utf-8", "surrogatepass"), "sha256")
-        return f"{AES_256_GCM}:{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+        return f"{AES_256_GCM}:{base64.urlsafe_b64encode(self._mac(use, text)).decode().rstrip('=')}"
 
     def blind_name(self, name: str) -> int | None:
         """Return the bucket of a name: cut to twelve bits, so that it narrows a search and does not tell who is called alike."""
         if not name:
             return None
         plain = "".join(unicodedata.normalize("NFKC", name).split()).casefold()
-        digest = hmac.digest(self._index_key("name"), plain.encode("utf-8", "surrogatepass"), "sha256")
-        return int.from_bytes(digest[:4]) % _NAME_BUCKETS
+        return int.from_bytes(self._mac("name", plain)[:4]) % _NAME_BUCKETS
 
-    def _index_key(self, use: str) -> bytes:
+    def _mac(self, use: str, text: str) -> bytes:
         if self._index_row is None:
             self._index_row = self._row(_GET, kind=INDEX, ref=WHOLE)
             if self._index_row is None:
                 raise KeyFault("The database has no master key yet.", way_out="Run `crisis init`.")
-        return self.vault.derived(self._index_row[0], self._index_row[1], use)
+        mac = self.vault.mac(self._index_row[0], self._index_row[1], use).copy()
+        mac.update(text.encode("utf-8", "surrogatepass"))
+        return mac.digest()
 
     _index_row: tuple[Any, ...] | None = None
     """The row of the index key as this transaction read it."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
+from functools import cache
+from types import ModuleType
+
 from crisis_engine.core.errors import KeyFault, StoreError
 from crisis_engine.store.master import MasterKey, Masters
 from crisis_engine.store.seal import KEY_BYTES, DataKey, data_key
@@ -18,7 +22,7 @@ class Vault:
     def __init__(self, masters: Masters) -> None:
         self.masters = masters
         self._open: dict[bytes, DataKey] = {}
-        self._derived: dict[tuple[bytes, str], bytes] = {}
+        self._derived: dict[tuple[bytes, str], hmac.HMAC] = {}
 
     def open(self, wrapped: bytes, master: str, algorithm: int) -> DataKey:
         """Return the data key of a row. KeyFault when its master key is not at hand."""
@@ -32,32 +36,35 @@ class Vault:
 
     def unwrap(self, wrapped: bytes, master: str) -> bytes:
         """Return the bytes of a data key (RFC 3394)."""
-        from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap  # noqa: PLC0415 (a sweep opens no secret)
-
         key = self.masters.named(master)
         if key is None:
             raise KeyFault("A secret is sealed under a master key that is not among those given.",
                            way_out="Give that key too, beside the present one: another database's, or one that was rotated away.",
                            master=master)
         try:
-            return aes_key_unwrap(key.secret, wrapped)
-        except (InvalidUnwrap, ValueError):
+            return bytes(_keywrap().aes_key_unwrap(key.secret, wrapped))
+        except (_keywrap().InvalidUnwrap, ValueError):
             raise StoreError("A key in the database was changed.", way_out="Run `crisis doctor`, then compare with a backup.") from None
 
     def wrap(self, secret: bytes, master: MasterKey) -> bytes:
         """Return a data key wrapped under a master key (RFC 3394)."""
-        from cryptography.hazmat.primitives.keywrap import aes_key_wrap  # noqa: PLC0415 (a sweep makes no key)
+        return bytes(_keywrap().aes_key_wrap(master.secret, secret))
 
-        return aes_key_wrap(master.secret, secret)
-
-    def derived(self, wrapped: bytes, master: str, use: str) -> bytes:
-        """Return the key for one use that HKDF-SHA-256 derives from the index key of a row."""
+    def mac(self, wrapped: bytes, master: str, use: str) -> hmac.HMAC:
+        """Return an HMAC-SHA-256 to copy, under the key for one use that HKDF-SHA-256 derives from the index key of a row."""
         found = self._derived.get((wrapped, use))
         if found is None:
             from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 (see above)
             from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
 
             secret = self.unwrap(wrapped, master)
-            found = HKDF(SHA256(), KEY_BYTES, None, f"crisis_engine index {use}".encode()).derive(secret)
-            self._derived[wrapped, use] = found
+            derived = HKDF(SHA256(), KEY_BYTES, None, f"crisis_engine index {use}".encode()).derive(secret)
+            found = self._derived[wrapped, use] = hmac.new(derived, digestmod="sha256")
         return found
+
+
+@cache
+def _keywrap() -> ModuleType:
+    from cryptography.hazmat.primitives import keywrap  # noqa: PLC0415 (a sweep opens no secret and does not wait for it)
+
+    return keywrap
