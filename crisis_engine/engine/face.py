@@ -16,10 +16,12 @@ from crisis_engine.core.events import Linked
 from crisis_engine.core.model import Risk
 from crisis_engine.core.move import cue_floor
 from crisis_engine.core.policy import Access
+from crisis_engine.core.retention import Retention
 from crisis_engine.core.world import World
 from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 
 from .desk import Desk
+from .forget import Forgetting, erased_lines
 from .gather import Sources, actor_of, subject_of
 from .log import log
 from .look import local
@@ -37,19 +39,23 @@ if TYPE_CHECKING:
 def open_engine(
     url: str = "sqlite:///crisis.db", *, clock: Callable[[], datetime] | None = None, channels: Sequence[Channel] = (),
     create: bool = True, access: Access | None = None, lang: str = "zh", link: str = "", master_key: Given | None = None,
+    retention: Retention | None = None,
 ) -> Engine:
     """Open an engine on a database, which is made or migrated when `create` is true.
 
     `clock` gives the present instant (aware); `channels` take what `deliver` sends; `link` begins the links in notices.
     `master_key` is the key that secrets are sealed under: 32 bytes, several of them (the newest first), or what returns these;
-    without one it comes from the environment or from the file beside the database (docs/secrecy.md).
+    without one it comes from the environment or from the file beside the database (docs/secrecy.md). `retention` says how
+    long things are kept, where the shipped terms are not yours.
     Raises StoreError when the database cannot be used, and when a newer version of the library made it.
     """
     store = Store.open(url, create=create, master_key=master_key)
-    return Engine(store, Sources(access), clock or wall_clock, tuple(channels), lang=lang, link=link)
+    engine = Engine(store, Sources(access), clock or wall_clock, tuple(channels), lang=lang, link=link)
+    engine.retention = retention
+    return engine
 
 
-class Engine(Desk, Secrecy):
+class Engine(Desk, Secrecy, Forgetting):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------
@@ -228,7 +234,7 @@ class Engine(Desk, Secrecy):
             return [
                 line for event in tx.events(number) if not isinstance(event, Linked) or event.other in shown
                 for line in history_items(event, world.procedure, reads, child.ref if child is not None else None)
-            ]
+            ] + erased_lines(tx, number, stored.case.version)
 
     # ---- the clock's side -------------------------------------------------------------------------------------------
 

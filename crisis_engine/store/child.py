@@ -24,9 +24,9 @@ _GUARDIANS = (
 )
 # The random key stays: cases carry it.
 _SUBJECT = (
-    "INSERT INTO crisis_subject (id, ref, unit, name, ref_index, name_index) VALUES (?, ?, ?, ?, ?, ?)"
+    "INSERT INTO crisis_subject (id, ref, unit, name, ref_index, name_index, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (ref_index) DO UPDATE SET ref = excluded.ref, unit = excluded.unit, name = excluded.name,"
-    " name_index = excluded.name_index"
+    " name_index = excluded.name_index, seen_at = coalesce(excluded.seen_at, crisis_subject.seen_at)"
 )
 _GUARDIAN = (
     "INSERT INTO crisis_guardian (id, subject, name, contact) VALUES (?, ?, ?, ?)"
@@ -84,7 +84,7 @@ class ChildRows(KeyRows):
                 ids.setdefault(index, child.id or token_hex(8))
             keys = self._keys(SUBJECT, list(ids.values()))
             keys |= self._make_keys(SUBJECT, [child_id for child_id in ids.values() if child_id not in keys], at)
-            self._bulk(_SUBJECT, [self._subject_row(keys[ids[index]], ids[index], index, child) for index, child in indexed])
+            self._bulk(_SUBJECT, [(*self._subject_row(keys[ids[index]], ids[index], index, child), at) for index, child in indexed])
             written += len(chunk)
         return written
 

@@ -87,6 +87,11 @@ class LedgerRows(Statements):
         self._run("INSERT INTO crisis_access_log (who, what, number, at, why) VALUES (:who, :what, :number, :at, :why)",
                   who=who, what=what, number=number, at=micros(at), why=why)
 
+    def reads_of(self, number: str) -> list[tuple[str, str, datetime]]:
+        """Return who read what of a case, and when, the oldest first."""
+        rows = self._rows("SELECT who, what, at FROM crisis_access_log WHERE number = :number ORDER BY at, id", number=number)
+        return [(who, what, instant(at)) for who, what, at in rows]
+
     def counts(self) -> dict[str, int]:
         """Return how many rows there are of each kind that `crisis doctor` tells about."""
         return dict(zip(_COUNTED, self._rows(_COUNTS)[0], strict=True))

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from crisis_engine.core.errors import Busy, StoreError
 from crisis_engine.store import sqlite
 from crisis_engine.store.append import CaseWrites
+from crisis_engine.store.forget import ForgetRows
 from crisis_engine.store.key import MASTER
 from crisis_engine.store.ledger import LedgerRows
 from crisis_engine.store.log import LogReads
@@ -22,10 +23,11 @@ from crisis_engine.store.read import CaseReads
 from crisis_engine.store.receipt import ReceiptRows
 from crisis_engine.store.roster import RosterRows
 from crisis_engine.store.rotation import RotationRows
+from crisis_engine.store.shred import ledger_of
 from crisis_engine.store.vault import Vault
 
 
-class Tx(CaseReads, CaseWrites, LogReads, OutboxRows, ReceiptRows, RosterRows, RotationRows, LedgerRows):
+class Tx(CaseReads, CaseWrites, LogReads, OutboxRows, ReceiptRows, RosterRows, RotationRows, ForgetRows, LedgerRows):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 
 
@@ -66,14 +68,29 @@ class Store:
         except BaseException:
             engine.dispose()
             raise
-        store = cls(url, engine, wait, Vault(Masters(master_key, key_file_of(parsed.database))), alone=sqlite.in_memory(parsed))
-        if create:
-            try:
+        vault = Vault(Masters(master_key, key_file_of(parsed.database)), ledger_of(parsed.database))
+        store = cls(url, engine, wait, vault, alone=sqlite.in_memory(parsed))
+        try:
+            if create:
                 store._begin_keys()
-            except BaseException:
-                engine.dispose()
-                raise
+            store.replay()
+        except BaseException:
+            engine.dispose()
+            raise
         return store
+
+    def replay(self) -> int:
+        """Erase again what the shred ledger says and a restored backup still holds; return how many lines were done."""
+        if self.vault.ledger is None or not self.vault.ledger.exists():
+            return 0
+        with self.reading() as tx:
+            waiting = tx.unreplayed()
+        if not waiting:
+            return 0
+        with self.writing(wipe=True) as tx:
+            done = tx.replay()
+        self.scrub()
+        return done
 
     def _begin_keys(self) -> None:
         """Give a new database its keys, and a file for the master key where that comes from nowhere else."""

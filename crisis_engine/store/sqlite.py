@@ -51,6 +51,8 @@ _BREACHES: dict[str, tuple[type[CrisisError], str]] = {
     "crisis_case_clocked": (ProofFailed, "The database refused an open case without a running clock."),
     "crisis_case_two": (ProofFailed, "The database refused an ending that two people must sign and two did not."),
     "crisis_event_two": (ProofFailed, "The database refused an event that two people must sign and two did not."),
+    "crisis_erasure_two": (ProofFailed, "The database refused an erasure that two people must sign and two did not."),
+    "crisis_hold_active": (ProofFailed, "The database refused to erase what is under legal hold."),
     "append-only": (ProofFailed, "The database refused a change of the log: it is append-only."),
 }
 

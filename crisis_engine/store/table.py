@@ -317,16 +317,16 @@ class SubjectRow(Row, table=True):
     """A child: the random key that cases carry; its ref and name are sealed under a key of its own and found by blind indexes."""
 
     __tablename__ = "crisis_subject"
-    __table_args__ = (
-        UniqueConstraint("ref_index", name="crisis_subject_ref"), Index("crisis_subject_unit", "unit"),
-        _partial("crisis_subject_name", "name_index", where="name_index IS NOT NULL"),
-    )
+    __table_args__ = (UniqueConstraint("ref_index", name="crisis_subject_ref"), Index("crisis_subject_unit", "unit"),
+                      _partial("crisis_subject_name", "name_index", where="name_index IS NOT NULL"))
+
     id: str = Field(primary_key=True)
     ref: bytes = Field(sa_type=LargeBinary)
     unit: str
     name: bytes = Field(sa_type=LargeBinary)
     ref_index: str
     name_index: int | None
+    seen_at: int | None = _micros(null=True)
 
 
 class GuardianRow(Row, table=True):

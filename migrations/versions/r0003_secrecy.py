@@ -1,4 +1,4 @@
-"""Secrecy at rest: data keys, sealed columns of roster and receipts, blind indexes; plain rows stay readable until they are sealed."""
+"""Secrecy at rest and forgetting: data keys, sealed columns, blind indexes, erasures, holds; plain rows stay readable."""
 
 from __future__ import annotations
 
@@ -16,13 +16,77 @@ depends_on = None
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
+# What is under a legal hold: a case by itself or by its child, a child by itself or by one of its cases.
+_HELD = """EXISTS (SELECT 1 FROM crisis_hold h WHERE h.lifted_at IS NULL AND (
+        (h.kind = {0}.kind AND h.ref = {0}.ref)
+        OR ({0}.kind = 'case' AND h.kind = 'subject' AND h.ref = (SELECT c.subject FROM crisis_case c WHERE c.number = {0}.ref))
+        OR ({0}.kind = 'subject' AND h.kind = 'case' AND h.ref IN (SELECT c.number FROM crisis_case c WHERE c.subject = {0}.ref))))"""
+_AGREED = "EXISTS (SELECT 1 FROM crisis_erasure e WHERE e.kind = {0} AND e.ref = {1} AND e.confirmed_by IS NOT NULL)"
+
+# The constraint of two signers and these together: nothing is erased by one person, nothing under hold, whoever writes the SQL.
+_TRIGGERS = (
+    """
+    CREATE TRIGGER crisis_data_key_kept BEFORE DELETE ON crisis_data_key WHEN OLD.kind IN ('staff', 'index')
+    BEGIN SELECT RAISE(ABORT, 'crisis_data_key is append-only'); END
+    """,
+    f"""
+    CREATE TRIGGER crisis_data_key_two BEFORE DELETE ON crisis_data_key
+    WHEN OLD.kind IN ('case', 'subject') AND NOT {_AGREED.format("OLD.kind", "OLD.ref")}
+    BEGIN SELECT RAISE(ABORT, 'crisis_erasure_two'); END
+    """,
+    f"""
+    CREATE TRIGGER crisis_data_key_held BEFORE DELETE ON crisis_data_key WHEN {_HELD.format("OLD")}
+    BEGIN SELECT RAISE(ABORT, 'crisis_hold_active'); END
+    """,
+    f"""
+    CREATE TRIGGER crisis_erasure_held BEFORE UPDATE OF confirmed_by ON crisis_erasure WHEN {_HELD.format("NEW")}
+    BEGIN SELECT RAISE(ABORT, 'crisis_hold_active'); END
+    """,
+    f"""
+    CREATE TRIGGER crisis_erasure_held_at_once BEFORE INSERT ON crisis_erasure WHEN NEW.confirmed_by IS NOT NULL AND {_HELD.format("NEW")}
+    BEGIN SELECT RAISE(ABORT, 'crisis_hold_active'); END
+    """,
+    """
+    CREATE TRIGGER crisis_erasure_kept BEFORE UPDATE ON crisis_erasure WHEN OLD.confirmed_by IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'crisis_erasure is append-only'); END
+    """,
+    """
+    CREATE TRIGGER crisis_erasure_never_deleted BEFORE DELETE ON crisis_erasure WHEN OLD.confirmed_by IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'crisis_erasure is append-only'); END
+    """,
+    f"""
+    CREATE TRIGGER crisis_subject_two BEFORE DELETE ON crisis_subject WHEN NOT {_AGREED.format("'subject'", "OLD.id")}
+    BEGIN SELECT RAISE(ABORT, 'crisis_erasure_two'); END
+    """,
+    """
+    CREATE TRIGGER crisis_receipt_held BEFORE DELETE ON crisis_receipt WHEN EXISTS (SELECT 1 FROM crisis_case c JOIN crisis_hold h
+        ON (h.kind = 'case' AND h.ref = c.number) OR (h.kind = 'subject' AND h.ref = c.subject)
+        WHERE c.id = OLD.case_id AND h.lifted_at IS NULL)
+    BEGIN SELECT RAISE(ABORT, 'crisis_hold_active'); END
+    """,
+    """
+    CREATE TRIGGER crisis_hold_kept BEFORE UPDATE ON crisis_hold WHEN OLD.lifted_at IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'crisis_hold is append-only'); END
+    """,
+    """
+    CREATE TRIGGER crisis_hold_never_deleted BEFORE DELETE ON crisis_hold
+    BEGIN SELECT RAISE(ABORT, 'crisis_hold is append-only'); END
+    """,
+)
+
+
 def upgrade() -> None:
     _data_key()
     _key_log()
+    _erasure()
+    _hold()
     _in_place_of("crisis_person", ("crisis_person_name",), _person, ("id",), ("name", "contact"))
     _in_place_of("crisis_subject", ("crisis_subject_unit",), _subject, ("id", "unit"), ("ref", "name"), {"ref_index": "ref"})
     _in_place_of("crisis_guardian", ("crisis_guardian_subject",), _guardian, ("id",), ("name", "contact"), {"subject": "subject"})
     _in_place_of("crisis_receipt", (), _receipt, ("token", "case_id", "made_at"), ("reporter",))
+    if op.get_bind().dialect.name == "sqlite":
+        for trigger in _TRIGGERS:
+            op.execute(sa.text(trigger))
 
 
 def downgrade() -> None:
@@ -89,6 +153,47 @@ def _key_log() -> None:
     )
 
 
+def _erasure() -> None:
+    op.create_table(
+        "crisis_erasure",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("ref", sa.String(), nullable=False),
+        sa.Column("seen", sa.Integer(), nullable=True),
+        sa.Column("because", sa.LargeBinary(), nullable=False),
+        sa.Column("proposed_by", sa.String(), nullable=False),
+        sa.Column("proposed_at", sa.BigInteger(), nullable=False),
+        sa.Column("confirmed_by", sa.String(), nullable=True),
+        sa.Column("confirmed_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("kind IN ('case', 'subject', 'receipts', 'reads')", name="crisis_erasure_kind"),
+        sa.CheckConstraint(
+            "proposed_by <> '' AND (confirmed_by IS NULL) = (confirmed_at IS NULL)"
+            " AND (confirmed_by IS NULL OR (confirmed_by <> '' AND confirmed_by <> proposed_by))",
+            name="crisis_erasure_two",
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("crisis_erasure_open", "crisis_erasure", ["kind", "ref"], unique=True, **_where("confirmed_at IS NULL"))
+    op.create_index("crisis_erasure_done", "crisis_erasure", ["kind", "ref"], **_where("confirmed_at IS NOT NULL"))
+
+
+def _hold() -> None:
+    op.create_table(
+        "crisis_hold",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("ref", sa.String(), nullable=False),
+        sa.Column("because", sa.LargeBinary(), nullable=False),
+        sa.Column("placed_by", sa.String(), nullable=False),
+        sa.Column("placed_at", sa.BigInteger(), nullable=False),
+        sa.Column("lifted_by", sa.String(), nullable=True),
+        sa.Column("lifted_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("kind IN ('case', 'subject')", name="crisis_hold_kind"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("crisis_hold_active", "crisis_hold", ["kind", "ref"], unique=True, **_where("lifted_at IS NULL"))
+
+
 def _person() -> None:
     op.create_table(
         "crisis_person",
@@ -110,6 +215,7 @@ def _subject() -> None:
         sa.Column("name", sa.LargeBinary(), nullable=False),
         sa.Column("ref_index", sa.String(), nullable=False),
         sa.Column("name_index", sa.Integer(), nullable=True),
+        sa.Column("seen_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("ref_index", name="crisis_subject_ref"),
     )
