@@ -18,11 +18,12 @@ from crisis_engine.core.calendar import CHINA
 from crisis_engine.refusals.database import DATABASE
 from crisis_engine.refusals.right import RIGHTS
 from crisis_engine.refusals.rule import RULES
+from crisis_engine.refusals.secret import SECRETS
 from crisis_engine.words import knows, say
 
 __all__ = ["TABLE", "in_chinese"]
 
-TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS}
+TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS, **SECRETS}
 """Each sentence of the engine with its values named, and its Chinese."""
 
 _HOLE = re.compile(r"\{(\w+)\}")
