@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from crisis_engine.core.errors import BadInput, NotFound
+from crisis_engine.core.errors import BadInput, NotFound, said
 from crisis_engine.core.tally import MERGED, merged
 from crisis_engine.core.workflow import Label
 
@@ -81,7 +81,7 @@ class Register(Desk):
             self._allow(tx, now, by, "case.list")
             sight = self._sight(tx, now, by, "case.list")
             if after is not None and not sight.admits(stored_case(tx, after).case):
-                raise NotFound(f"There is no case {after[:40]}.", way_out="Check the number.")
+                raise NotFound(f"There is no case {said(after)}.", way_out="Check the number.")
 
             rows = tx.register(sight, after=after, limit=limit, ended=ended)
 

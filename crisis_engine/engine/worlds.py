@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crisis_engine.core.access import may_do
 from crisis_engine.core.commands import ANSWERS
-from crisis_engine.core.errors import NotFound
+from crisis_engine.core.errors import NotFound, said
 from crisis_engine.core.model import Subject
 from crisis_engine.core.world import World
 from crisis_engine.store import Store, Stored, Tx
@@ -128,7 +128,7 @@ def stored_case(tx: Tx, number: str) -> Stored:
     """Return a case by its number, or say that there is none."""
     stored = tx.case(number) or tx.case(_spelled(number))
     if stored is None:
-        raise NotFound(f"There is no case {number[:40]}.", way_out="Check the number.")
+        raise NotFound(f"There is no case {said(number)}.", way_out="Check the number.")
     return stored
 
 
@@ -151,7 +151,7 @@ def people_known(tx: Tx, people: Sequence[str]) -> None:
     """Refuse a form that names somebody who is not in the roster."""
     for person in people:
         if tx.person(person) is None and tx.guardian(person) is None:
-            raise NotFound(f"Nobody is known as {person[:60]!r}.", way_out="Give the id of a person or guardian of the roster.")
+            raise NotFound(f"Nobody is known as {said(person)!r}.", way_out="Give the id of a person or guardian of the roster.")
 
 
 def new_number() -> str:

@@ -17,6 +17,7 @@ ACCESS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "help.audit own": ("我自己的查阅记录。", "What you have read yourself."),
     "option.after": ("上一页最后一个编号。", "The last number of the page before."),
     "option.ended": ("也列出已终结的。", "List those that are over too."),
+    "option.csv": ("输出 CSV，供电子表格使用。", "Print CSV for a spreadsheet."),
     "option.because": ("理由。", "Why."),
     "option.hours": ("多少小时，默认 4。", "For how many hours; default 4."),
     "option.why": ("查阅理由，记入查阅记录。", "Why you read it, for the read log."),
