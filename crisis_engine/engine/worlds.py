@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CRISIS = "school_crisis_v1"
 """The workflow that a report opens."""
 
+_SPELLED = 11   # a number as it is written, its two dashes included
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -128,8 +129,14 @@ def stored_case(tx: Tx, number: str) -> Stored:
     """Return a case by its number, or say that there is none."""
     stored = tx.case(number) or tx.case(_spelled(number))
     if stored is None:
-        raise NotFound(f"There is no case {said(number)}.", way_out="Check the number.")
+        raise no_such_case(number)
     return stored
+
+
+def no_such_case(number: str) -> NotFound:
+    """Return what is said of a number that does not exist, spelled as one that does: whom a case concerns hears the very same."""
+    spelled = _spelled(number)
+    return NotFound(f"There is no case {spelled if len(spelled) == _SPELLED else said(number)}.", way_out="Check the number.")
 
 
 def _listed(value: object) -> list[str]:
