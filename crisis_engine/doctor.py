@@ -184,7 +184,8 @@ class _Examination:
         else:
             numbers = (number for ids in ask.case_ids(self.tx, stride=self._stride()) for number in ask.numbers_of(self.tx, ids).values())
             sentences = (sentence for number in numbers for sentence in self.tx.verify(number))
-        return self._told("chain", (sentence.removeprefix("case ").partition(":")[0].partition(",")[0] for sentence in sentences))
+        found = self._told("chain", (sentence.removeprefix("case ").partition(":")[0].partition(",")[0] for sentence in sentences))
+        return found if not found[0].ok or self.tx.opens() else [self._say("chain", (), 0, "_sealed")]
 
     def _walk(self) -> list[Finding]:
         """Fold each log and hold it against the row, and against what the pinned procedure asks of a case that stands so."""
@@ -344,6 +345,8 @@ _WORDS: Mapping[str, tuple[int, *tuple[str, ...]]] = MappingProxyType({
     "lowered": (4,
         "{seen} 个个案中，降级与终结都由两人决定。", "Two people decided every lowering and ending, in {seen} cases.",
         "{count} 个个案的降级或终结不是两人决定（共查 {seen} 个）。", "{count} of {seen} cases were lowered or ended by fewer than two."),
+    "chain_sealed": (5,
+        "日志链完整；没有密钥，封存的内容没有核对。", "The log's chain is whole; without a key its secrets were not compared."),
     "chain": (5,
         "日志链完整。", "The log's chain is whole.",
         "{count} 个个案的日志链断裂或被改动。", "The chain of {count} cases is broken or was changed."),

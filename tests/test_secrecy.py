@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
 import sqlite3
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from crisis_engine import Engine, KeyFault, NotAllowed, StoreError, open_engine
 from crisis_engine.core.model import Guardian, Person, Subject
+from crisis_engine.doctor import examine
 from crisis_engine.engine.secrecy import new_key_file
 from crisis_engine.example import example_roster
 from crisis_engine.notify import DeliveryFailed, Message
@@ -80,7 +82,8 @@ def files_with(folder: Path, words: tuple[str, ...] = CANARIES) -> dict[str, lis
 # ---- at rest --------------------------------------------------------------------------------------------------------------------
 
 
-def test_no_file_that_is_ever_written_holds_a_plain_secret(path: Path, tmp_path: Path) -> None:
+def test_no_file_that_is_ever_written_holds_a_plain_secret(path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
     with opened(path, channels=(BrokenChannel(),)) as engine:
         number = plant(engine)
         with engine.store.writing() as tx:   # whoever is told has a contact that a channel's reason would tell
@@ -93,8 +96,11 @@ def test_no_file_that_is_ever_written_holds_a_plain_secret(path: Path, tmp_path:
         source.close()
         backup.close()
         engine.sweep()
+        engine.rotate_key(by=OFFICER)
         assert number
     assert files_with(tmp_path) == {}
+    assert caplog.text
+    assert not any(word in caplog.text for word in CANARIES)
 
 
 def test_the_engine_reads_all_of_it_back(path: Path) -> None:
@@ -117,11 +123,17 @@ def test_the_engine_reads_all_of_it_back(path: Path) -> None:
 def test_the_sweep_and_a_doctor_on_a_copy_need_no_key(path: Path) -> None:
     with opened(path) as engine:
         plant(engine)
-    path.with_name("city.db.key").unlink()
-    with open_engine(f"sqlite:///{path}", clock=SettableClock(SettableClock()() + timedelta(days=1))) as engine:
-        assert engine.sweep().rungs
-        with engine.store.reading() as tx:
-            assert list(tx.verify()) == []
+    key = path.with_name("city.db.key")
+    for there, days in ((True, 1), (False, 2)):
+        if not there:
+            key.unlink()
+        with open_engine(f"sqlite:///{path}", clock=SettableClock(SettableClock()() + timedelta(days=days))) as engine:
+            assert engine.sweep().rungs
+            with engine.store.reading() as tx:
+                assert list(tx.verify()) == []
+            chain = next(finding for finding in examine(engine) if finding.name == "chain")
+            assert chain.ok
+            assert ("without a key" in chain.text_en) is not there
 
 
 def test_a_secret_that_was_moved_to_another_event_does_not_open_and_verify_names_it(path: Path) -> None:

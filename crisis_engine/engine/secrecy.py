@@ -27,6 +27,12 @@ class Secrecy(Worlds):
         with self.store.reading() as tx:
             return tx.vault.masters.source
 
+    @property
+    def plain_rows(self) -> int:
+        """Return how many rows of an older version are not sealed yet."""
+        with self.store.reading() as tx:
+            return sum(tx.unsealed().values())
+
     def key_status(self, *, by: str) -> dict[str, Any]:
         """Return how the keys stand, without any of them: source, ids, how many data keys, what is not sealed yet, what was done."""
         with self.store.reading() as tx:

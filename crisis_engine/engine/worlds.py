@@ -84,7 +84,6 @@ class Worlds(Look):
         target = next((one for one in others if one.case.open and into in {None, one.case.number}), None)
         if into is not None and target is None:
             raise NotFound("There is no such other open case of this child.", way_out="Check the number.")
-        known = tx.subject_by_id(subject) if subject and child is None else child
         units = units_of([stored, *([target] if target else [])]) | {duty.unit for duty in actor.duties}
         units |= {child.unit} if child is not None else set()
         people_known(tx, [*_listed(fields.get("person")), *_listed(fields.get("about_staff")), *_listed(fields.get("members"))])
@@ -96,7 +95,7 @@ class Worlds(Look):
             target_procedure=self._sources.pinned(tx, target.case.procedure) if target else None,
             tracks=tuple((one.case, self._sources.pinned(tx, one.case.procedure)) for one in tracks),
             openable=self._openable(tx, procedure.workflow.name, case.unit, [*_listed(fields.get("track")), *_opens(procedure, move)]),
-            guardians=tuple(guardian.id for guardian in tx.guardians_of(known.ref)) if known is not None else (), proposed=proposed,
+            guardians=tx.guardian_ids(subject) if subject is not None else (), proposed=proposed,
         )
 
     def _links(self, tx: Tx, world: World) -> list[tuple[str, str]]:

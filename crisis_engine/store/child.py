@@ -72,6 +72,12 @@ class ChildRows(KeyRows):
         rows = self._rows(_GUARDIANS + " WHERE g.subject IN (:sealed, :plain) ORDER BY g.id", **self._both(ref))
         return [self._guardian(row) for row in rows]
 
+    def guardian_ids(self, subject_id: str) -> tuple[str, ...]:
+        """Return the ids of the guardians of the child of that random key; nothing sealed is opened for it."""
+        rows = self._rows("SELECT g.id FROM crisis_subject s JOIN crisis_guardian g ON g.subject = s.ref_index WHERE s.id = :id"
+                          " ORDER BY g.id", id=subject_id)
+        return tuple(guardian for (guardian,) in rows)
+
     # ---- writing ----------------------------------------------------------------------------------------------
 
     def _import_subjects(self, subjects: Iterable[Subject], at: int | None) -> int:
