@@ -171,14 +171,20 @@ def stumble(life: Life) -> None:
     life.fails(lambda: engine.reporter(number, by=COUNSELOR, why=fact))
 
 
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Leave no log behind that writes to a stream of this test."""
+    yield
+    structlog.reset_defaults()
+
+
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def logged(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """Configure the log at its loudest and return what it writes."""
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
     console_log.configure({"CRISIS_LOG_LEVEL": "debug"})
-    yield stream
-    structlog.reset_defaults()
+    return stream
 
 
 @pytest.fixture(autouse=True)
