@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any
 
 from . import events as ev
 from .case import Case, Clock, Done, Proposal
-from .model import Tier, higher_risk
+from .model import Risk, Tier, higher_risk
 
 
 def evolve(case: Case | None, event: ev.Event) -> Case:
@@ -46,14 +47,43 @@ def _but(case: Case, changed: Mapping[str, Any]) -> Case:
     return Case(*values)
 
 
+class Folding:
+    """A log being folded: what `evolve` does, written over one draft, so that a proof of a million events pays for one case a log."""
+
+    def __init__(self) -> None:
+        self._draft: Any = None   # has the attributes of a Case, and unlike it can be written on
+
+    def add(self, event: ev.Event) -> None:
+        """Take the next event; ValueError, as `evolve` raises it, when it does not fit."""
+        if self._draft is None:
+            self._draft = SimpleNamespace(**dict(zip(_FIELDS, _values_of(evolve(None, event)), strict=True)))
+            return
+        draft = self._draft.__dict__
+        apply = _APPLY.get(event.kind)
+        if apply is None or event.seq != draft["version"] + 1:
+            evolve(self.case(), event)   # says what is wrong
+        elif changed := apply(self._draft, event):
+            draft.update(changed)
+        draft["version"], draft["last_at"] = event.seq, event.at
+
+    @property
+    def risk(self) -> Risk | None:
+        """The risk as it is by now."""
+        return None if self._draft is None else self._draft.risk
+
+    def case(self) -> Case:
+        """Return the case as far as it was folded; ValueError before the first event."""
+        if self._draft is None:
+            raise ValueError("an empty log folds to nothing")
+        return Case(*_values_of(self._draft))
+
+
 def fold(events: Iterable[ev.Event]) -> Case:
     """Return the case that a whole log folds to."""
-    case: Case | None = None
+    folding = Folding()
     for event in events:
-        case = evolve(case, event)
-    if case is None:
-        raise ValueError("an empty log folds to nothing")
-    return case
+        folding.add(event)
+    return folding.case()
 
 
 Changes = dict[str, Any]
