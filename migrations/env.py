@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 from crisis_engine.store.migrate import VERSION_TABLE
-from crisis_engine.store.table import metadata
+from crisis_engine.store.schema import metadata
 
 connection = context.config.attributes["connection"]  # the store's, which begins and commits
 context.configure(

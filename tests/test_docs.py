@@ -270,7 +270,7 @@ def test_every_command_is_named(document: Path) -> None:
 
 
 def test_the_architecture_names_every_room_and_table() -> None:
-    from crisis_engine.store.table import metadata
+    from crisis_engine.store.schema import metadata
 
     text = ARCHITECTURE.read_text(encoding="utf-8")
     rooms = {name for name in known_rooms() if name.startswith(("core.", "engine.", "store.")) or "." not in name} - {"(face)", "__main__"}

@@ -32,8 +32,8 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: ("core.decide", "core.hold", "core.move", "core.rung", "core.settle"),
     2: ("core.access", "core.check", "core.deadline", "core.evolve", "core.form", "core.guard", "core.network", "core.parse_*",
         "core.pen", "core.policy", "core.procedure", "core.resolve", "core.screening", "core.stricter", "core.workflow", "core.world"),
-    1: ("core", "core.calendar", "core.case", "core.commands", "core.errors", "core.events", "core.model", "refusals",
-        "refusals.*", "words", "words.*", "policies", "workflows"),
+    1: ("core", "core.calendar", "core.case", "core.checkpoint", "core.commands", "core.errors", "core.events", "core.merkle",
+        "core.model", "refusals", "refusals.*", "words", "words.*", "policies", "workflows"),
 }  # fmt: skip
 
 # package -> the only rooms that may import it

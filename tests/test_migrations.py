@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from crisis_engine.core.errors import StoreError
 from crisis_engine.store import Store
 from crisis_engine.store.migrate import HEAD, REVISIONS, VERSION_TABLE, script_folder
-from crisis_engine.store.table import metadata
+from crisis_engine.store.schema import metadata
 
 
 def schema_of(engine: sa.Engine) -> dict[str, list[str]]:

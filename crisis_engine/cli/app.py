@@ -13,11 +13,12 @@ from crisis_engine.cli.command import COMMANDS, take_shared, with_shared
 from crisis_engine.cli.page import help_page
 from crisis_engine.words import say
 
-PARTS = ("database", "person", "case", "clockwork", "definition")
+PARTS = ("database", "person", "case", "clockwork", "definition", "audit")
 """The modules that hold commands."""
 
 ORDER = [
-    "init", "roster", "report", "open", "act", "moves", "queue", "show", "history", "sweep", "deliver", "definitions", "doctor", "demo",
+    "init", "roster", "report", "open", "act", "moves", "queue", "show", "history", "sweep", "deliver", "definitions", "audit",
+    "doctor", "demo",
 ]
 """The commands as the help lists them: along a case's life."""
 

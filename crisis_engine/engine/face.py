@@ -19,6 +19,7 @@ from crisis_engine.core.policy import Access
 from crisis_engine.core.world import World
 from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 
+from .audit import Audit
 from .desk import Desk
 from .gather import Sources, actor_of, subject_of
 from .log import log
@@ -44,7 +45,7 @@ def open_engine(
     return Engine(Store.open(url, create=create), Sources(access), clock or wall_clock, tuple(channels), lang=lang, link=link)
 
 
-class Engine(Desk):
+class Engine(Audit, Desk):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------

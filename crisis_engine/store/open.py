@@ -19,9 +19,10 @@ from crisis_engine.store.outbox import OutboxRows
 from crisis_engine.store.read import CaseReads
 from crisis_engine.store.receipt import ReceiptRows
 from crisis_engine.store.roster import RosterRows
+from crisis_engine.store.tree import TreeRows
 
 
-class Tx(CaseReads, CaseWrites, LogReads, OutboxRows, ReceiptRows, RosterRows, LedgerRows):
+class Tx(CaseReads, CaseWrites, LogReads, OutboxRows, ReceiptRows, RosterRows, LedgerRows, TreeRows):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 
 

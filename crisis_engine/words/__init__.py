@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from .audit import AUDIT
 from .field import FIELD
 from .help import HELP
 from .notice import NOTICES
@@ -36,5 +37,5 @@ def keys() -> tuple[str, ...]:
 
 _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
-CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({**FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS})
+CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({**FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **AUDIT})
 """Every key with its text in each language; a key stands in one part only."""
