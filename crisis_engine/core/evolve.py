@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
@@ -12,18 +12,13 @@ from . import events as ev
 from .case import Case, Clock, Done, Proposal
 from .model import Risk, Tier, higher_risk
 
+Changes = dict[str, Any]
+
 
 def evolve(case: Case | None, event: ev.Event) -> Case:
     """Return the case after the event. An event that does not fit its case raises ValueError: the log is broken."""
     if case is None:
-        if not isinstance(event, ev.Opened):
-            raise ValueError(f"case {event.case} does not begin with `opened` but with `{event.kind}`")
-        return Case(
-            number=event.case, workflow=event.workflow, procedure=event.procedure, unit=event.unit, subject=event.subject,
-            parent=event.parent, stage=event.stage, tier=event.tier, risk=event.risk, peak=event.risk, opened_at=event.at,
-            last_at=event.at, version=event.seq, opened_from=event.tier, signal_seq=event.seq, signal_at=event.at,
-            done={event.move: Done(event.by, event.at, event.seq)},
-        )
+        return Case(**_begun(event))
     if event.seq != case.version + 1:
         raise ValueError(f"case {case.number}: event {event.seq} does not follow {case.version}")
     if event.kind not in _APPLY:
@@ -34,7 +29,23 @@ def evolve(case: Case | None, event: ev.Event) -> Case:
     return _but(case, changed)
 
 
+def _begun(event: ev.Event) -> Changes:
+    """Return the fields of a case that the first event sets."""
+    if not isinstance(event, ev.Opened):
+        raise ValueError(f"case {event.case} does not begin with `opened` but with `{event.kind}`")  # noqa: TRY004 (the log is broken)
+    return {
+        "number": event.case, "workflow": event.workflow, "procedure": event.procedure, "unit": event.unit, "subject": event.subject,
+        "parent": event.parent, "stage": event.stage, "tier": event.tier, "risk": event.risk, "peak": event.risk, "opened_at": event.at,
+        "last_at": event.at, "version": event.seq, "opened_from": event.tier, "signal_seq": event.seq, "signal_at": event.at,
+        "done": {event.move: Done(event.by, event.at, event.seq)},
+    }
+
+
 _FIELDS = tuple(field.name for field in fields(Case))
+_DEFAULTS = {  # frozen or never written on: every draft may begin with the same ones
+    each.name: each.default if each.default_factory is MISSING else each.default_factory()
+    for each in fields(Case) if each.default is not MISSING or each.default_factory is not MISSING
+}
 _PLACE = {name: place for place, name in enumerate(_FIELDS)}
 _values_of = attrgetter(*_FIELDS)
 
@@ -56,7 +67,7 @@ class Folding:
     def add(self, event: ev.Event) -> None:
         """Take the next event; ValueError, as `evolve` raises it, when it does not fit."""
         if self._draft is None:
-            self._draft = SimpleNamespace(**dict(zip(_FIELDS, _values_of(evolve(None, event)), strict=True)))
+            self._draft = SimpleNamespace(**{**_DEFAULTS, **_begun(event)})
             return
         draft = self._draft.__dict__
         apply = _APPLY.get(event.kind)
@@ -84,9 +95,6 @@ def fold(events: Iterable[ev.Event]) -> Case:
     for event in events:
         folding.add(event)
     return folding.case()
-
-
-Changes = dict[str, Any]
 
 
 def _moved(case: Case, event: ev.Moved) -> Changes:
