@@ -275,7 +275,8 @@ def main() -> None:
             build(city, given.cases, given.due)
         raw = statistics.median(raw_limit(Path(tempfile.mkdtemp(dir=folder))) for _run in range(3))
         for line in itertools.chain(
-            bench_act(folder / "act.db", raw), bench_audit(folder, given.lives), bench_console(city), bench_sweep(city, folder, given.due, raw),
+            bench_act(folder / "act.db", raw), bench_audit(folder, given.lives), bench_console(city),
+            bench_sweep(city, folder, given.due, raw),
         ):
             print(line, flush=True)
 

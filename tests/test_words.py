@@ -27,7 +27,7 @@ ROOT = Path(words.__file__).parent.parent
 SPEAKERS = [*sorted((ROOT / "cli").glob("*.py")), *sorted((ROOT / "notify").glob("*.py"))]
 
 FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "option.", "help.", "refused.", "number.", "notice.what.",
-            "roster.stop", "roster.warn", "definitions.workflows", "definitions.policies", "definitions.access", "duty.")
+            "roster.stop", "roster.warn", "definitions.workflows", "definitions.policies", "definitions.access", "duty.", "dossier.")
 """Keys that are put together from a name at run time."""
 
 

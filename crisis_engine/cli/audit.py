@@ -106,6 +106,30 @@ def cosign(
         console.print(console.say("audit.cosigned", short=sealed.checkpoint.short, signatures=len(sealed.signatures)))
 
 
+_EXPORT = (
+    "crisis report --as p-71 --unit xinyang/shihe/no-3/g7/c2 --subject stu-42 --facts 'A note in her desk.' --cue suicide_words\n"
+    "crisis audit seal\ncrisis audit export next --out dossier.zip --as p-35"
+)
+
+
+@command("audit export", _EXPORT)
+def export(
+    console: Console,
+    number: Annotated[str, typer.Argument()],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE")],
+    because: Annotated[str, typer.Option("--because", metavar="TEXT")] = "",
+) -> None:
+    """Write the dossier of a case."""
+    by = console.actor
+    with console.engine() as engine:
+        data = engine.export(console.number(engine, number), by=by, because=because)
+    written(out, data)
+    if console.as_json:
+        console.json({"file": str(out), "size": len(data)})
+    else:
+        console.print(console.say("audit.exported", file=out, size=len(data)))
+
+
 @command("audit verify", "crisis audit verify --as p-9")
 def verify(
     console: Console,
@@ -150,6 +174,15 @@ def _tell(console: Console, report: VerifyReport, rate: int) -> None:
         console.print(console.say("audit.unsealed", events=report.unsealed))
     if report.sealed is not None:
         console.print(console.say("audit.newest", short=report.sealed.checkpoint.short))
+
+
+def written(path: Path, data: bytes) -> None:
+    """Write a new file; one that exists is never written over."""
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except OSError:
+        raise Failure("StoreError", 74, key="audit.out_exists", name=str(path)) from None
 
 
 def text_of(path: Path) -> str:

@@ -21,6 +21,7 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType({
     "audit.seal": frozenset({"auditor", "operator"}),
     "audit.cosign": frozenset({"county_officer", "city_officer"}),
     "audit.export": frozenset({"auditor", "law_vice_principal", "leading_group", "county_officer", "city_officer"}),
+    "case.reporter": frozenset({"law_vice_principal"}),
     "compliance.pack": frozenset({"auditor", "security_officer", "city_officer"}),
 })
 """Who may, until the access file says it: a role held at the case's unit or above it, anywhere where there is no case."""

@@ -21,6 +21,7 @@ from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 
 from .audit import Audit
 from .desk import Desk
+from .export import Export
 from .gather import Sources, actor_of, subject_of
 from .log import log
 from .look import local
@@ -45,7 +46,7 @@ def open_engine(
     return Engine(Store.open(url, create=create), Sources(access), clock or wall_clock, tuple(channels), lang=lang, link=link)
 
 
-class Engine(Audit, Desk):
+class Engine(Audit, Export, Desk):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------

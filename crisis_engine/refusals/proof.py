@@ -81,6 +81,10 @@ PROOF: Mapping[str, str] = {
     "This is no checkpoint: its third line is no root.": "这不是校验点：第三行不是根。",
     "This is no checkpoint: a line below the blank one is no signature.": "这不是校验点：空行下有一行不是签名。",
     "Take the whole text, as `crisis audit checkpoint` prints it.": "请取 `crisis audit checkpoint` 打印的全文。",
+    # ---- export ------------------------------------------------------------------------------------------------------------
+    "This case is not sealed yet.": "这个个案还没有封存。",
+    "Run `crisis audit seal`, then export it again.": "运行 `crisis audit seal`，然后再导出。",
+    "This case cannot be exported: {says}.": "这个个案不能导出：{says}。",
     # ---- who may -----------------------------------------------------------------------------------------------------------
     "{by} may not do this: {rule}.": "{by} 不能这样做：{rule}。",
     "Ask somebody who holds such a role.": "请找担任这些职责的人。",
