@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from crisis_engine.core.check import check_together, check_workflow
 from crisis_engine.core.errors import DefinitionError
-from crisis_engine.core.parse_policy import parse_access, parse_policy
+from crisis_engine.core.parse_access import parse_access
+from crisis_engine.core.parse_policy import parse_policy
 from crisis_engine.core.parse_table import NAME, nearest
 from crisis_engine.core.parse_workflow import parse_workflow
 from crisis_engine.core.policy import Access, Policy

@@ -244,7 +244,7 @@ def _stands(clock: ClockDef, case: Case, procedure: Procedure) -> bool:
     if clock.flag == "danger":
         return case.danger
     if clock.flag == "raised":
-        return is_raised(case, case.lead or stage.lead or Tier.SCHOOL)
+        return is_raised(case.tier, case.lead or stage.lead or Tier.SCHOOL)
     return case.stage in clock.stages
 
 
@@ -281,6 +281,9 @@ _WORDS: Mapping[str, tuple[int, *tuple[str, ...]]] = MappingProxyType({
     "standing": (1,
         "{seen} 个个案所处阶段的时限都在走。", "All clocks that the stage asks for run, in {seen} cases.",
         "{count} 个个案缺少所处阶段的时限（共查 {seen} 个）。", "{count} of {seen} cases lack a clock that their stage asks for."),
+    "queues": (1,
+        "每个时限都在负责人的待办里。", "Every running clock stands in the queue of whoever must meet it.",
+        "{count} 个个案的时限与待办不一致。", "The clocks of {count} cases are not those of the queues."),
     "pauses": (1,
         "每次暂停都有到期时间。", "Every pause has an end, which is its next moment.",
         "{count} 个个案的暂停没有到期时间。", "{count} cases are paused without an end."),

@@ -37,11 +37,19 @@ _NEVER = {
     " GROUP BY 1, 2, 3, 4 HAVING count(*) > 1",
     "two notices under one key": "SELECT key FROM crisis_notice GROUP BY key HAVING count(*) > 1",
     "an open case without an armed clock of its own": "SELECT number FROM crisis_case c WHERE final IS NULL"
-    " AND NOT EXISTS (SELECT 1 FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed' AND d.next_at IS NOT NULL)",
+    " AND NOT EXISTS (SELECT 1 FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed' AND c.next_at IS NOT NULL)",
     "an ended case with an armed clock": "SELECT number FROM crisis_case c JOIN crisis_deadline d ON d.case_id = c.id"
     " WHERE final IS NOT NULL AND d.status = 'armed'",
     "a case that wakes later than its clocks": "SELECT number FROM crisis_case c WHERE final IS NULL AND next_at IS NOT"
-    " (SELECT min(next_at) FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed')",
+    " (SELECT min(json_extract(k.value, '$[8]')) FROM json_each(c.clocks) k)",
+    "a queue that does not hold the running clocks": "SELECT number FROM crisis_case c WHERE"
+    " (SELECT json_group_array(p) FROM (SELECT json_array(d.name, d.n, d.role, d.unit, d.holder, d.due_at) AS p FROM crisis_deadline d"
+    "  WHERE d.case_id = c.id AND d.status = 'armed' ORDER BY p)) IS NOT"
+    " (SELECT json_group_array(p) FROM (SELECT json_array(json_extract(k.value, '$[0]'), json_extract(k.value, '$[1]'),"
+    "  json_extract(k.value, '$[3]'), json_extract(k.value, '$[4]'), json_extract(k.value, '$[5]'), json_extract(k.value, '$[7]')) AS p"
+    "  FROM json_each(c.clocks) k ORDER BY p))",
+    "a clock that goes with the tier and does not": "SELECT number FROM crisis_case c JOIN crisis_deadline d ON d.case_id = c.id"
+    " WHERE d.status = 'armed' AND d.at_tier AND (d.role, d.unit, d.holder) IS NOT (c.answers_role, c.answers_unit, c.answers)",
     "two open cases of one child": "SELECT workflow, subject FROM crisis_case WHERE final IS NULL AND sole AND subject IS NOT NULL"
     " GROUP BY 1, 2 HAVING count(*) > 1",
 }

@@ -29,11 +29,12 @@ HEAD = 'format = 1\nname = "county"\nversion = 1\nsource = "a county"\nmark = "D
 
 def test_what_is_shipped_is_found_by_name_and_fits_together() -> None:
     names = shipped()
-    assert names["workflows"] == ("school_crisis_v1",)
+    assert names["workflows"] == ("glass_review_v1", "school_crisis_v1")
     assert set(names["policies"]) == {"default_v1", "xinyang_v1"}
     assert names["access"] == ("access_v1",)
     for policy in names["policies"]:
-        assert load_procedure(policy=policy).policy.id == policy
+        for workflow in names["workflows"]:
+            assert load_procedure(workflow, policy).policy.id == policy
 
 
 def test_a_file_bears_the_name_and_version_that_stand_in_it() -> None:

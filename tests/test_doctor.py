@@ -79,8 +79,9 @@ _COPIED = 'case_id, at, kind, "by", second, two, header, commitment, secret, pre
 HARMS: dict[str, tuple[str, ...]] = {
     "clocked": ("DROP TRIGGER crisis_deadline_last_kept", f"UPDATE crisis_deadline SET status = 'dropped' WHERE case_id = {_ALONE}"),
     "next": (f"UPDATE crisis_case SET next_at = next_at + 3600000000 WHERE id = {_ALONE}",),
-    "standing": (f"UPDATE crisis_deadline SET status = 'met' WHERE name = 'acknowledge' AND case_id = {_ALONE}",),
-    "pauses": (f"UPDATE crisis_deadline SET paused_at = armed_at WHERE name = 'oversight' AND case_id = {_ALONE}",),
+    "queues": (f"UPDATE crisis_deadline SET role = 'peer' WHERE name = 'acknowledge' AND case_id = {_ALONE}",),
+    "standing": (f"UPDATE crisis_case SET clocks = replace(clocks, '\"acknowledge\"', '\"contact\"') WHERE id = {_ALONE}",),
+    "pauses": (f"UPDATE crisis_case SET clocks = replace(clocks, ',1]]', ',1,null,0,null,[],1,null,1]]') WHERE id = {_ALONE}",),
     "answered": (f"UPDATE crisis_case SET answers = NULL WHERE id = {_ALONE}",),
     "rungs": (
         "DROP INDEX crisis_event_rung",
@@ -97,7 +98,7 @@ HARMS: dict[str, tuple[str, ...]] = {
     "lowered": (LOOSEN, f"UPDATE crisis_event SET header = replace(header, '{VICE_PRINCIPAL}', '{COUNSELOR}') WHERE case_id = {_OVER}"),
     "chain": (LOOSEN, f"UPDATE crisis_event SET hash = x'00' WHERE seq = 1 AND case_id = {_ALONE}"),
     "fold": (f"UPDATE crisis_case SET unit = 'xinyang/shihe/no-3/g7/c1' WHERE id = {_ALONE}",),
-    "clocks": (f"UPDATE crisis_deadline SET n = 7 WHERE name = 'acknowledge' AND case_id = {_ALONE}",),
+    "clocks": (f"UPDATE crisis_case SET clocks = replace(clocks, '\"acknowledge\",1', '\"acknowledge\",7') WHERE id = {_ALONE}",),
     "leaks": (f"UPDATE crisis_notice SET people = people || ',{CLASS_TEACHER}' WHERE case_id = {_RECUSED}",),
     "notice_words": (f"UPDATE crisis_notice SET what = 'she cried' WHERE case_id = {_ALONE}",),
     "dead_notices": (f"UPDATE crisis_notice SET status = 'dead' WHERE case_id = {_ALONE}",),

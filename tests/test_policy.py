@@ -11,7 +11,8 @@ from crisis_engine.core.calendar import Span, parse_span
 from crisis_engine.core.check import check_together
 from crisis_engine.core.errors import DefinitionError
 from crisis_engine.core.model import Risk, Tier
-from crisis_engine.core.parse_policy import parse_access, parse_policy
+from crisis_engine.core.parse_access import parse_access
+from crisis_engine.core.parse_policy import parse_policy
 from crisis_engine.core.parse_workflow import parse_workflow
 from crisis_engine.core.policy import Access, Policy
 from crisis_engine.core.stricter import check_stricter, extend

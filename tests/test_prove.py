@@ -13,7 +13,7 @@ import pytest
 from crisis_engine.core.evolve import fold
 from crisis_engine.engine import Engine
 from crisis_engine.engine.audit import VerifyReport
-from crisis_engine.store.case import CASE_COLUMNS, CLOCK_COLUMNS, clock_values, state_of, values_of
+from crisis_engine.store.case import CASE_COLUMNS, CLOCK_COLUMNS, clock_values, clocks_of, state_of, values_of
 from crisis_engine.store.record import GENESIS, decode, hash_of
 from crisis_engine.testing import open_test_engine
 
@@ -151,7 +151,7 @@ def rewind(raw: sqlite3.Connection, case_id: int, two: bool, sole: bool) -> None
     log = raw.execute("SELECT header, hash FROM crisis_event WHERE case_id = ? ORDER BY seq", (case_id,)).fetchall()
     case = fold([decode(header, None) for header, _ in log])
     columns = CASE_COLUMNS.removeprefix("id, ").split(", ")
-    values = values_of(case, log[-1][1], state_of(case), two=two, sole=sole)
+    values = values_of(case, log[-1][1], state_of(case), clocks_of(case), two=two, sole=sole)
     raw.execute(f"UPDATE crisis_case SET {', '.join(f'{column} = ?' for column in columns)} WHERE id = ?", (*values, case_id))  # noqa: S608
     raw.execute("DELETE FROM crisis_deadline WHERE case_id = ?", (case_id,))
     for clock in case.clocks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from importlib.resources import files
@@ -86,7 +87,7 @@ mark   = "D"
 def track(tmp_path: Path) -> tuple[str, str]:
     """Return the paths of a tiny track and of a policy for it: the default numbers with the track's own clocks."""
     default = files("crisis_engine.policies").joinpath("default_v1.toml").read_text(encoding="utf-8")
-    head, *tables = default.replace('["school_crisis_v1"]', '["slip_v1"]').replace('"default"', '"slip_numbers"').split("\n[")
+    head, *tables = re.sub("(?m)^for .*$", 'for = ["slip_v1"]', default).replace('"default"', '"slip_numbers"').split("\n[")
     kept = [table for table in tables if not table.startswith("clock.") or table.startswith("clock.second_person]")]
     workflow, policy = tmp_path / "slip_v1.toml", tmp_path / "slip_numbers_v1.toml"
     workflow.write_text(TRACK, encoding="utf-8")

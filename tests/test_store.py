@@ -188,7 +188,7 @@ def test_every_arming_of_a_clock_keeps_its_row_and_how_it_ended(store: Store) ->
 
 def test_a_rung_moves_the_case_and_its_clock_and_owes_its_notice_once(store: Store) -> None:
     put(store, grown(None, opening("AAA-111")))
-    note = Notice("AAA-111:assessment.1:0:0", "AAA-111", ("p-11", "p-5"), "assessment", "late", at(4), urgent=True, at=at(4))
+    note = Notice("AAA-111-4", "AAA-111", ("p-11", "p-5"), "assessment", "late", at(4), urgent=True, at=at(4))
     raised = fired("AAA-111", 4, told=(("county", "county_officer"),), tier=Tier.COUNTY, answers_role="county_officer",
                    answers_unit="ganzhou-invented/east", answers="p-71")
     put(store, grown(got(store, "AAA-111"), [raised], [note]))
@@ -274,10 +274,15 @@ def test_the_database_refuses_what_the_promises_forbid_even_in_plain_sql(store: 
         "UPDATE crisis_deadline SET status = 'forgotten'",
         _RECORD.format("1, 9, 0, 'moved', 'p-1', NULL, 1"),    # one signer where two are due
         _RECORD.format("1, 9, 0, 'moved', 'p-1', 'p-1', 1"),
-        _RECORD.format("77, 1, 0, 'moved', 'p-1', NULL, 0"),   # of no case
     ):
         with pytest.raises(sa.exc.IntegrityError):
             run(store, sql)
+    more(store, "BBB-222", stamped("BBB-222", 4, RiskRaised, risk=Risk.RED))
+    for kind in ("risk_lowered", "danger_ended"):
+        with pytest.raises(sa.exc.IntegrityError):            # lowered from red, or out of danger, by one
+            run(store, _RECORD.format(f"2, 5, 0, '{kind}', 'p-1', NULL, 0"))
+    with pytest.raises(CrisisError, match="FOREIGN KEY"):     # at the commit
+        run(store, _RECORD.format("77, 1, 0, 'moved', 'p-1', NULL, 0"))   # of no case
     run(store, "UPDATE crisis_case SET final = 'merged', ended_by = 'p-1' WHERE id = 1")  # one case into another ends nothing
 
 
@@ -432,7 +437,10 @@ def test_relations_and_recusals_have_rows_of_their_own(store: Store) -> None:
         ),
         ("SELECT id FROM crisis_case WHERE parent = 'x'", "crisis_case_parent"),
         ("SELECT id FROM crisis_case WHERE subject = 'x'", "crisis_case_subject"),
-        ("SELECT id FROM crisis_deadline WHERE status = 'armed' AND unit = 'u' AND role = 'r' ORDER BY due_at", "crisis_deadline_queue"),
+        (
+            "SELECT id FROM crisis_deadline WHERE status = 'armed' AND NOT at_tier AND unit = 'u' AND role = 'r' ORDER BY due_at",
+            "crisis_deadline_queue",
+        ),
         ("SELECT case_id FROM crisis_deadline WHERE status = 'armed' AND holder IS NULL", "crisis_deadline_unheld"),
         ("SELECT id FROM crisis_deadline WHERE status = 'armed' AND case_id IN (1, 2)", "crisis_deadline_armed"),
         ("SELECT id FROM crisis_notice WHERE status = 'waiting' AND next_try_at <= 5 ORDER BY next_try_at, id", "crisis_notice_waiting"),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 
 import pytest
 
 from crisis_engine.core.calendar import Calendar, Vacation
-from crisis_engine.core.errors import NotFound, StaleVersion
+from crisis_engine.core.errors import CrisisError, NotFound, ProofFailed, StaleVersion
 from crisis_engine.core.events import Notice
 from crisis_engine.core.model import Absence, Duty, Guardian, Person, Subject, Unit
 from crisis_engine.store import Store
+from crisis_engine.store.read_log import ReadEntry
 from crisis_engine.store.roster import EndedPresence
 from tests.test_store import NOW, SCHOOL, Roster, at, grown, opening, put
 
@@ -124,7 +126,7 @@ def test_an_end_that_moves_is_handed_over_anew(store: Store) -> None:
 
 def owed(number: str, key: str, when: datetime, not_before: datetime | None = None) -> Notice:
     """An invented notice."""
-    return Notice(key, number, ("p-11",), "assessment", "late", at(4), urgent=False, at=when, not_before=not_before)
+    return Notice(f"{number}-{key}", number, ("p-11",), "assessment", "late", at(4), urgent=False, at=when, not_before=not_before)
 
 
 def test_a_notice_waits_is_tried_again_and_ends_as_sent_or_dead(store: Store) -> None:
@@ -136,7 +138,7 @@ def test_a_notice_waits_is_tried_again_and_ends_as_sent_or_dead(store: Store) ->
         tx.mark_failed(first.id, at(9), "connection refused")
         assert [one.notice for one in tx.waiting_notices(at(8), 9)] == [held]
         again = tx.waiting_notices(at(9), 9)
-        assert [(one.notice.key, one.tries) for one in again] == [("k2", 0), ("k1", 1)]
+        assert [(one.notice.key, one.tries) for one in again] == [("AAA-111-k2", 0), ("AAA-111-k1", 1)]
         assert tx.next_try_at() == at(8)
         assert tx.outbox_size() == 2
         tx.mark_sent([again[0].id], at(9))
@@ -144,7 +146,7 @@ def test_a_notice_waits_is_tried_again_and_ends_as_sent_or_dead(store: Store) ->
         assert tx.waiting_notices(at(999), 9) == []
         assert tx.outbox_size() == 0
         assert tx.connection.exec_driver_sql("SELECT key, status, tries, length(error) FROM crisis_notice ORDER BY key").all() == [
-            ("k1", "dead", 2, 200), ("k2", "sent", 1, 0),
+            ("AAA-111-k1", "dead", 2, 200), ("AAA-111-k2", "sent", 1, 0),
         ]
 
 
@@ -162,7 +164,9 @@ def test_a_person_once_reached_stays_reached(store: Store) -> None:
 def test_a_notice_goes_out_under_one_key_only_once(store: Store) -> None:
     put(store, grown(None, opening("AAA-111"), [owed("AAA-111", "k1", at(4))]))
     with pytest.raises(Exception, match=r"crisis_notice\.key"):
-        put(store, grown(None, opening("BBB-222", subject="s-2"), [owed("BBB-222", "k1", at(4))]))
+        put(store, grown(None, opening("BBB-222", subject="s-2"), [owed("AAA-111", "k1", at(4))]))
+    with pytest.raises(CrisisError, match="does not begin with its case's number"):
+        put(store, grown(None, opening("BBB-222", subject="s-2"), [replace(owed("BBB-222", "k1", at(4)), key="AAA-111-k3")]))
     put(store, grown(None, opening("BBB-222", subject="s-2"), [owed("AAA-111", "k2", at(4))]))
     with store.reading() as tx:
         assert [one.notice.case for one in tx.waiting_notices(at(4), 9)] == ["AAA-111", "AAA-111"]
@@ -217,11 +221,22 @@ def test_notes_heartbeats_and_readings_are_kept(store: Store) -> None:
         tx.heartbeat("sweep", at(1))
         tx.heartbeat("deliver", NOW)
         assert tx.heartbeats() == {"deliver": NOW, "sweep": at(1)}
-        tx.log_read("p-11", "show", "AAA-111", NOW, "duty")
-        tx.log_read("p-11", "queue", None, NOW)
-        assert tx.connection.exec_driver_sql("SELECT who, what, number, why FROM crisis_access_log ORDER BY id").all() == [
-            ("p-11", "show", "AAA-111", "duty"), ("p-11", "queue", None, ""),
-        ]
+        first, second = ReadEntry("p-11", "case", "AAA-111", NOW, 2, "duty"), ReadEntry("p-11", "history", "AAA-222", at(1), 3, glass=7)
+        tx.log_read(first)
+        tx.log_read(second)
+        assert tx.reads_by("p-11", 10) == [second, first]
+        assert tx.reads_of("AAA-111", 10) == [first]
+
+
+def test_an_entry_of_the_read_log_is_neither_changed_nor_taken_out_past_the_engine(store: Store) -> None:
+    with store.writing() as tx:
+        tx.log_read(ReadEntry("p-11", "case", "AAA-111", NOW, 2, "duty"))
+    for sql in ("UPDATE crisis_access_log SET who = 'p-12'", "UPDATE crisis_access_log SET tier = 0", "DELETE FROM crisis_access_log",
+                "INSERT OR REPLACE INTO crisis_access_log (id, who, what, at, why, tier, glass) VALUES (1, 'p-12', 'case', 0, '', 0, 0)"):
+        with pytest.raises(ProofFailed, match="append-only"), store.writing() as tx:
+            tx._run(sql)  # noqa: SLF001 - as somebody with the file would
+    with store.reading() as tx:
+        assert [entry.who for entry in tx.reads_of("AAA-111", 10)] == ["p-11"]
 
 
 def test_a_large_school_system_is_imported_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from crisis_engine.core.model import RISKS, TIERS
 from crisis_engine.core.network import ROLE_LEVEL
 from crisis_engine.definitions import load_access
 from crisis_engine.words import LANGUAGES, keys, knows, say
+from crisis_engine.words.access import ACCESS
 from crisis_engine.words.audit import AUDIT
 from crisis_engine.words.field import FIELD
 from crisis_engine.words.help import HELP
@@ -27,7 +28,8 @@ ROOT = Path(words.__file__).parent.parent
 SPEAKERS = [*sorted((ROOT / "cli").glob("*.py")), *sorted((ROOT / "notify").glob("*.py"))]
 
 FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "option.", "help.", "refused.", "number.", "notice.what.",
-            "roster.stop", "roster.warn", "definitions.workflows", "definitions.policies", "definitions.access", "duty.", "dossier.")
+            "read.", "roster.stop", "roster.warn", "definitions.workflows", "definitions.policies", "definitions.access", "duty.",
+            "dossier.")
 """Keys that are put together from a name at run time."""
 
 
@@ -55,7 +57,7 @@ def test_no_text_has_a_character_that_terminals_draw_one_or_two_cells_wide(key: 
 
 
 def test_a_key_stands_in_one_part_only() -> None:
-    assert sum(map(len, (FIELD, NOTICES, REFUSALS, HELP, SCREENS, AUDIT))) == len(words.CATALOGUE)
+    assert sum(map(len, (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, AUDIT))) == len(words.CATALOGUE)
 
 
 def test_an_unknown_key_language_or_placeholder_is_a_key_error() -> None:

@@ -25,6 +25,7 @@ _RUN = f"{_REPORT}crisis {{}}"
 Number = Annotated[str, typer.Argument()]
 Fields = Annotated[list[str] | None, typer.Option("--field", metavar="NAME=VALUE")]
 Key = Annotated[str | None, typer.Option("--key")]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT")]
 
 
 @command("report", _REPORT.rstrip())
@@ -144,13 +145,13 @@ def queue(console: Console, limit: Annotated[int, typer.Option("--limit", min=1,
 
 
 @command("show", _RUN.format("show next --as p-11"))
-def show(console: Console, number: Number) -> None:
+def show(console: Console, number: Number, why: Why = "") -> None:
     """Draw a case's life: the stages it went through, who answers, the clocks with the time used."""
     by = console.actor
     with console.engine(reads=True) as engine:
         number = console.number(engine, number)
-        case, now = engine.case(number, by=by), engine.now()
-        history = [] if console.as_json else engine.history(number, by=by)
+        case, now = engine.case(number, by=by, why=why), engine.now()
+        history = [] if console.as_json else engine.history(number, by=by, why=why)
     if console.as_json:
         console.json(case.to_json())
         return
@@ -160,13 +161,13 @@ def show(console: Console, number: Number) -> None:
 
 
 @command("history", _RUN.format("history next --as p-11"))
-def history(console: Console, number: Number) -> None:
+def history(console: Console, number: Number, why: Why = "") -> None:
     """Show everything that happened, as far as the reader may know it."""
     by = console.actor
     with console.engine(reads=True) as engine:
         number = console.number(engine, number)
-        lines = engine.history(number, by=by)
-        case = None if console.as_json else engine.case(number, by=by)
+        lines = engine.history(number, by=by, why=why)
+        case = None if console.as_json else engine.case(number, by=by, why=why)
     if case is None:
         console.json(lines)
         return

@@ -30,7 +30,7 @@ def init(
         if example:
             from crisis_engine.example import example_roster
 
-            counts = engine.import_roster(example_roster(), by=console.by or "operator")
+            counts = engine.import_roster(example_roster())
         is_sandbox = engine.sandbox
     if console.as_json:
         console.json({"db": console.db, "sandbox": is_sandbox, "imported": counts})

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from typing import Any
 
 LEVELS: Mapping[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+
+def drop_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Mask every value that is a secret or holds one: by its type, whatever it is called, and wherever it hides."""
+    from crisis_engine.core.secret import MASK, holds_secret
+
+    for name, value in event.items():
+        if holds_secret(value):
+            event[name] = MASK
+    return event
 
 
 def configure(env: Mapping[str, str]) -> None:
@@ -20,6 +31,7 @@ def configure(env: Mapping[str, str]) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            drop_secrets,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             # local variables would carry an id number or a fact into the log

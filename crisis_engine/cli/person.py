@@ -46,9 +46,9 @@ def check(console: Console) -> int:
 
 @command("roster show", "crisis roster show --unit xinyang/shihe/no-3/g7")
 def show(console: Console, unit: Annotated[str | None, typer.Option("--unit")] = None) -> None:
-    """Show units, duties and pupils at and below a unit, without names of people."""
+    """Show units, duties and pupils at and below a unit, without names; whoever acts sees the pupils of the own units alone."""
     with console.engine(reads=True) as engine:
-        roster = engine.roster(unit)
+        roster = engine.roster(unit, by=console.by or None)
     if console.as_json:
         console.json(roster)
         return

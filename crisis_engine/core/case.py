@@ -34,6 +34,7 @@ class Clock:
     paused_at: datetime | None = None
     paused_until: datetime | None = None
     pauses: int = 0
+    at_tier: bool = False           # whoever answers for the case must meet it: it goes with the tier
 
     @property
     def key(self) -> str:
@@ -50,6 +51,16 @@ class Proposal:
     by: str
     at: datetime
     risk: Risk | None = None        # the risk that it would set, where it sets one
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """An emergency reading: this person may read the case up to a secrecy tier until a time, and not a moment longer."""
+
+    person: str
+    until: datetime
+    reads: int
+    seq: int                        # of the event that holds the reason, sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,7 @@ class Case:
     recused: frozenset[str] = frozenset()
     clocks: tuple[Clock, ...] = ()
     proposals: tuple[Proposal, ...] = ()
+    grants: tuple[Grant, ...] = ()
 
     @property
     def open(self) -> bool:

@@ -98,6 +98,7 @@ def check_together(
         _check_numbers(workflow, clock, policy, policy_file)
     if not other_clocks:
         _check_ladder_moves(workflow, policy, policy_file)
+    _check_dossiers(workflow, access)
     for file, key, role, built_in in (*_roles_of_workflow(workflow, workflow_file), *_roles_of_policy(policy, policy_file)):
         if role not in built_in and role not in access.roles:
             _refuse(
@@ -106,6 +107,13 @@ def check_together(
                 f'the role "{role}" is unknown to {access.name}_v{access.version}.',
                 nearest(role, {*access.roles, *built_in}),
             )
+
+
+def _check_dossiers(workflow: Workflow, access: Access) -> None:
+    for of, stage in (named for level in access.dossiers.values() for named in level):
+        if of == workflow.id and stage not in workflow.stages:
+            file, key = f"{access.name}_v{access.version}.toml", f"dossier.{of}.stages"
+            _refuse(file, key, f'"{stage}" is no stage of {of}.', nearest(stage, workflow.stages))
 
 
 def _refuse(file: str, key: str, message: str, way_out: str = "") -> NoReturn:

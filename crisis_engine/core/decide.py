@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import events as ev
-from .access import HIDDEN, Actor, Verdict, may_move, may_open, may_read
+from .access import Actor, Verdict, granted, may_do
 from .case import Case, Proposal
 from .commands import ANSWERS, Act, Open
 from .errors import BadInput, CommandRejected, NotAllowed, NotFound
@@ -36,8 +36,8 @@ def decide_open(world: World, command: Open) -> Decision:
     """Open a case by the workflow's opening move."""
     workflow = world.procedure.workflow
     move = workflow.opening
-    verdict = may_open(move, world.actor, world.resolver)
-    if not verdict.allowed and not world.actor.is_engine:
+    verdict = _may(world, "case.open", move=move)
+    if not verdict.allowed:
         raise NotAllowed(f"{world.actor.id} may not make the move {move.name}: {verdict.rule}.", way_out="Ask whoever holds the duty.")
     if world.resolver.roster.units.get(command.unit) is None:
         raise NotFound(f"There is no unit {command.unit!r}.", way_out="See `crisis roster show` for the units.")
@@ -92,7 +92,7 @@ def open_case(world: World, move: MoveDef, command: Open, fields: Mapping[str, A
 def decide_again(world: World, command: Open) -> Decision:
     """Take a second report about a child with an open case: it becomes a signal, and whoever spoke learns nothing of the case."""
     case, workflow = _known(world), world.procedure.workflow
-    verdict = may_open(workflow.opening, world.actor, world.resolver)
+    verdict = _may(world, "case.open", move=workflow.opening)
     if not verdict.allowed:
         raise NotAllowed(f"{world.actor.id} may not report: {verdict.rule}.", way_out="Ask whoever holds the duty.")
     move = workflow.moves[workflow.again or ""]
@@ -168,20 +168,18 @@ def find_move(world: World, name: str) -> MoveDef:
     return move
 
 
-def check_sight(world: World, case: Case) -> Verdict:
-    """Refuse whoever may not know of the case. A recused person hears what a stranger's number would give."""
-    verdict = may_read(case, world.actor, world.resolver)
-    if verdict == HIDDEN:
-        raise NotFound(f"There is no case {case.number}.", way_out="Check the number.")
-    if not verdict.allowed:
-        raise NotAllowed(f"{world.actor.id} may not do this to case {case.number}: {verdict.rule}.",
-                         way_out="Ask whoever answers for the case; a new word can always be reported.")
-    return verdict
+def _may(world: World, action: str, **about: Any) -> Verdict:  # noqa: ANN401 - what `may_do` takes about the record
+    return may_do(world.resolver.access, action, world.actor, world.resolver, **about)
+
+
+def check_sight(world: World, case: Case, action: str = "case.act", *, because: str = "") -> Verdict:
+    """Refuse whoever may not do this to the case, or not know of it. A recused person hears what a stranger's number would give."""
+    return granted(_may(world, action, case=case, because=because), world.actor.id, action, case.number)
 
 
 def permit(world: World, case: Case, move: MoveDef) -> Verdict:
     """Refuse whoever may not make this move."""
-    verdict = may_move(case, move, move.by, world.actor, world.resolver, world.procedure.policy)
+    verdict = may_move(world, case, move, move.by)
     if not verdict.allowed and may_confirm(world, case, move).allowed and any(p.move == move.name for p in case.proposals):
         return may_confirm(world, case, move)
     if not verdict.allowed:
@@ -189,9 +187,14 @@ def permit(world: World, case: Case, move: MoveDef) -> Verdict:
     return verdict
 
 
+def may_move(world: World, case: Case, move: MoveDef, roles: Sequence[str]) -> Verdict:
+    """Decide whether the actor may make this move (`roles` = its `by`) or confirm it (`roles` = its `second`)."""
+    return _may(world, "case.act", case=case, move=move, roles=roles, policy=world.procedure.policy)
+
+
 def may_confirm(world: World, case: Case, move: MoveDef) -> Verdict:
     """Decide whether the actor may be the second person: a role of `second`, or whoever the second signature's clock names."""
-    verdict = may_move(case, move, [role for role in move.second if ":" not in role], world.actor, world.resolver, world.procedure.policy)
+    verdict = may_move(world, case, move, [role for role in move.second if ":" not in role])
     if verdict.allowed:
         return verdict
     clocks = world.procedure.workflow.clocks
@@ -230,7 +233,8 @@ def _signed_before(world: World, case: Case, move: MoveDef) -> str | None:
             if made is None or made.by == world.actor.id:
                 raise CommandRejected(f"{move.name} needs two persons: {earlier} must have been made by somebody else.",
                                       way_out="Let a colleague make this move.")
-            if made.by in case.recused or made.seq < case.signal_seq:
+            opening = earlier == world.procedure.workflow.opening.name   # it stands for what the case is about, whoever is recused from it
+            if (made.by in case.recused and not opening) or made.seq < case.signal_seq:
                 raise CommandRejected(f"{earlier} counts no more: whoever made it is recused, or a new word came since.",
                                       way_out="Send the case back, and let somebody ask for it anew.")
             return made.by
@@ -310,7 +314,7 @@ def possible_moves(world: World) -> list[tuple[MoveDef, str | None]]:
     for move in world.procedure.workflow.moves.values():
         if move.opens_case or move.engine_only:
             continue
-        verdict = may_move(case, move, move.by, world.actor, world.resolver, world.procedure.policy)
+        verdict = may_move(world, case, move, move.by)
         reasons = [] if verdict.allowed else [verdict.rule]
         if case.stage not in move.from_stages:
             reasons.append(f"not from the stage {case.stage}")

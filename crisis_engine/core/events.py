@@ -155,7 +155,7 @@ class PersonRecused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockArmed(Event):
-    """A clock runs."""
+    """A clock runs; `at_tier` says that whoever answers for the case must meet it."""
 
     kind: ClassVar[str] = "clock_armed"
     clock: str
@@ -169,6 +169,7 @@ class ClockArmed(Event):
     rung: int
     cap_at: datetime | None = None
     provisional: bool = False
+    at_tier: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +259,8 @@ class RungFired(Event):
     """A rung of a clock's ladder fired, with all that it brought about.
 
     `told` lists [tier, role] pairs; `tier` with `answers_*` is there when the rung raised the case; `rung`/`times`
-    name the rung that fired (each fires once), `next_rung`/`next_times`/`next_at` what comes next.
+    name the rung that fired (each fires once), `next_rung`/`next_times`/`next_at` what comes next. `armed` holds the clocks that the
+    raise started; they have no record of their own and bear this one's seq.
     """
 
     kind: ClassVar[str] = "rung_fired"
@@ -275,6 +277,7 @@ class RungFired(Event):
     answers_unit: str | None = None
     answers: str | None = None
     alarm: bool = False
+    armed: tuple[ClockArmed, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,12 +317,22 @@ class Linked(Event):
     other: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlassBroken(Event):
+    """Somebody broke the glass: an emergency reading up to a secrecy tier until a time. The reason is sealed."""
+
+    kind: ClassVar[str] = "glass_broken"
+    person: str
+    reads: int
+    until: datetime
+
+
 EVENTS: Mapping[str, type[Event]] = MappingProxyType({
     cls.kind: cls
     for cls in (
         Opened, Moved, RiskRaised, RiskLowered, DangerBegan, DangerEnded, TierRaised, TierLowered, AnswererChanged, LeadChanged,
         FactSet, SubjectSet, PersonRecused, ClockArmed, ClockMet, ClockDropped, ClockMoved, ClockHeld, ClockPaused, ClockResumed,
-        HandedOver, RungFired, Told, Proposed, ProposalEnded, Linked,
+        HandedOver, RungFired, Told, Proposed, ProposalEnded, Linked, GlassBroken,
     )
 })
 """Every kind of event by its name in the log."""

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from . import events as ev
-from .case import Case, Clock, Done, Proposal
+from .case import Case, Clock, Done, Grant, Proposal
 from .model import Risk, Tier, higher_risk
 
 Changes = dict[str, Any]
@@ -39,6 +39,11 @@ def _begun(event: ev.Event) -> Changes:
         "last_at": event.at, "version": event.seq, "opened_from": event.tier, "signal_seq": event.seq, "signal_at": event.at,
         "done": {event.move: Done(event.by, event.at, event.seq)},
     }
+
+
+def also_armed(case: Case, armed: ev.ClockArmed) -> Case:
+    """Return the case after one more clock that its last rung started."""
+    return _but(case, _armed(case, armed))
 
 
 _FIELDS = tuple(field.name for field in fields(Case))
@@ -124,12 +129,14 @@ def _subject_set(case: Case, event: ev.SubjectSet) -> Changes:
     return {"subject": event.subject, "unit": event.unit, "facts": {k: v for k, v in case.facts.items() if k != "unidentified"}}
 
 
+def clock_of(event: ev.ClockArmed) -> Clock:
+    """Return the clock that an event starts."""
+    return Clock(event.clock, event.n, event.sort, event.role, event.unit, event.holder, event.at, event.due_at, event.next_at,
+                 event.rung, 0, event.cap_at, event.provisional, at_tier=event.at_tier)
+
+
 def _armed(case: Case, event: ev.ClockArmed) -> Changes:
-    clock = Clock(
-        name=event.clock, n=event.n, kind=event.sort, role=event.role, unit=event.unit, holder=event.holder, armed_at=event.at,
-        due_at=event.due_at, next_at=event.next_at, rung=event.rung, cap_at=event.cap_at, provisional=event.provisional,
-    )
-    return {"clocks": (*case.clocks, clock), "armings": {**case.armings, event.clock: event.n}}
+    return {"clocks": (*case.clocks, clock_of(event)), "armings": {**case.armings, event.clock: event.n}}
 
 
 def _ended(case: Case, event: ev.ClockMet | ev.ClockDropped) -> Changes:
@@ -178,31 +185,42 @@ def _rung_fired(case: Case, event: ev.RungFired) -> Changes:
             fired = Clock(
                 clock.name, clock.n, clock.kind, clock.role, clock.unit, clock.holder, clock.armed_at, clock.due_at,
                 event.next_at, event.next_rung, event.next_times, clock.cap_at, clock.provisional, None, clock.held_at,
-                clock.paused_at, clock.paused_until, clock.pauses,
+                clock.paused_at, clock.paused_until, clock.pauses, clock.at_tier,
             )
             clocks.append(fired)
         else:
             clocks.append(clock)
-    changes: Changes = {"clocks": tuple(clocks)}
+    changes: Changes = {}
+    if event.armed:
+        clocks += [clock_of(one) for one in event.armed]
+        changes["armings"] = {**case.armings, **{one.clock: one.n for one in event.armed}}
+    changes["clocks"] = tuple(clocks)
     if event.tier is not None:
         changes |= {
             "tier": event.tier, "answers_role": event.answers_role, "answers_unit": event.answers_unit, "answers": event.answers,
         }
-    for tier, _role in event.told:
-        changes |= _reached(case, tier)
+    if event.told:
+        changes |= _reached(case, max((tier for tier, _role in event.told), key=_RANK.__getitem__))
     return changes
+
+
+_RANK = {tier.value: tier.rank for tier in Tier}
 
 
 def _reached(case: Case, tier: str) -> Changes:
     """Remember the highest level that was told: it may read from then on."""
-    known = case.facts.get("reached", case.tier)
-    if tier == known or Tier(tier).rank <= Tier(known).rank:
+    if _RANK[tier] <= _RANK[case.facts.get("reached", case.tier)]:
         return {}
     return {"facts": {**case.facts, "reached": str(tier)}}
 
 
 def _proposed(case: Case, event: ev.Proposed) -> Changes:
     return {"proposals": (*case.proposals, Proposal(event.seq, event.move, event.by, event.at, event.risk))}
+
+
+def _glass_broken(case: Case, event: ev.GlassBroken) -> Changes:
+    running = (grant for grant in case.grants if grant.until > event.at or grant.person != event.person)
+    return {"grants": (*running, Grant(event.person, event.until, event.reads, event.seq))}
 
 
 def _nothing(_case: Case, _event: ev.Event) -> Changes:
@@ -235,4 +253,5 @@ _APPLY: Mapping[str, Callable[[Case, Any], Changes]] = {
     "proposed": _proposed,
     "proposal_ended": lambda case, event: {"proposals": tuple(p for p in case.proposals if p.id != event.proposal)},
     "linked": _nothing,
+    "glass_broken": _glass_broken,
 }

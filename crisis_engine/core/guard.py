@@ -25,9 +25,9 @@ def refusals(world: World, case: Case, needs: tuple[str, ...], fields: Mapping[s
     return reasons
 
 
-def is_raised(case: Case, lead: Tier) -> bool:
-    """Whether a higher level answers than the one that does the work: the case is under oversight (督办)."""
-    return case.tier.rank > max(lead.rank, Tier.CLASS.rank)
+def is_raised(tier: Tier, lead: Tier) -> bool:
+    """Whether a higher level (`tier`) answers than the one that does the work: the case is under oversight (督办)."""
+    return tier.rank > max(lead.rank, Tier.CLASS.rank)
 
 
 def is_sampled(number: str, percent: int) -> bool:
@@ -104,7 +104,7 @@ def _no_other_open_case(world: World, _case: Case, _fields: Mapping[str, Any], _
 GUARDS: Mapping[str, Guard] = {
     "danger": _when(lambda _w, case, _a: case.danger, "no danger has been declared"),
     "no_danger": _when(lambda _w, case, _a: not case.danger, "the child is in danger now: end that first (danger_over)"),
-    "raised": _when(lambda world, case, _a: is_raised(case, lead_of(world, case)), "no higher level answers for the case"),
+    "raised": _when(lambda world, case, _a: is_raised(case.tier, lead_of(world, case)), "no higher level answers for the case"),
     "rated": _when(lambda _w, case, _a: case.risk is not Risk.UNRATED, "the risk is not rated yet"),
     "assessed": _when(lambda _w, case, _a: "assess" in case.done, "nobody has assessed the child yet"),
     "no_signal_since_proposal": _no_signal_since_proposal,

@@ -1,4 +1,4 @@
-"""From the parsed TOML of a policy or access file to a Policy or an Access: complete, every number with its source and mark."""
+"""From the parsed TOML of a policy file to a Policy: complete, every number with its source and mark."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 from .calendar import Span, parse_offset, parse_span
 from .model import Risk, Tier
 from .parse_table import MARKS, Table
-from .policy import Access, AccessRole, ClockRule, Cue, Pause, Policy, Rung
+from .policy import ClockRule, Cue, Pause, Policy, Rung
 
 DEPTHS = ("county", "city_one", "city_panel")
 """How deep a closure goes, the shallowest first: the county closes, one person of the city does, the city's panel does."""
@@ -16,8 +16,6 @@ DEPTHS = ("county", "city_one", "city_panel")
 TRUSTED = ("cue", "risk", "ladder", "hold", "terminal", "closure")
 """The tables of numbers beside the clocks; each has its own source and mark."""
 
-LEVELS = ("class", "grade", "school", "county", "city", "partner", "subject")
-SCOPES = ("none", "unit", "reached")
 PUPILS = frozenset({"peer", "student"})
 """Who answers for nothing: no clock, no duty, no stand-in is theirs."""
 
@@ -26,7 +24,6 @@ _TIERS = tuple(tier.value for tier in Tier)
 _ALWAYS_TWO = frozenset({Risk.RED, Risk.ORANGE})
 _PERCENT_MOST = 100
 _TIMES_MOST = 9
-_READS_MOST = 4
 
 T = TypeVar("T")
 
@@ -96,32 +93,6 @@ def parse_policy(doc: Mapping[str, object], file: str) -> Policy:
         top.refuse("this policy is for no workflow.", "for", way_out='Name workflows, such as ["school_crisis_v1"].')
     top.close()
     return policy
-
-
-def parse_access(doc: Mapping[str, object], file: str) -> Access:
-    """Return the rights of all roles; DefinitionError with file, key and way out as for a policy."""
-    top = Table(doc, file)
-    top.number("format", 1, 1)
-    table = top.table("role")
-    roles = {name: _role(table.table(name), name) for name in table.names()}
-    source, mark = top.trust()
-    access = Access(roles=roles, name=top.word("name"), version=top.number("version", 1, 9999), source=source, mark=mark)
-    top.close()
-    return access
-
-
-def _role(table: Table, name: str) -> AccessRole:
-    role = AccessRole(
-        name=name,
-        level=table.one_of("level", LEVELS),
-        label=table.label(),
-        reads=table.number("reads", -1, _READS_MOST),
-        scope=table.one_of("scope", SCOPES, "unit"),
-    )
-    if name in PUPILS and role.reads != -1:
-        table.refuse("a pupil writes blind and never reads.", "reads", way_out="Write reads = -1.")
-    table.close()
-    return role
 
 
 def _trusted(top: Table, name: str) -> Table:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from .calendar import parse_hours
 from .case import Case
-from .events import Event, Notice, Told
-from .evolve import evolve
+from .events import ClockArmed, Event, Notice, RungFired, Told
+from .evolve import also_armed, evolve
 from .model import Risk
 from .policy import counts_as
 from .procedure import Procedure
@@ -49,6 +50,16 @@ class Pen:
         self._set(evolve(self.case, event))
         self.events.append(event)
         return event
+
+    def arm(self, **fields: Any) -> None:  # noqa: ANN401 - header fields of ClockArmed
+        """Start a clock. What a rung started right behind it stands in the rung's own record: a raise is one event to hash and keep."""
+        last = self.events[-1] if self.events else None
+        if not isinstance(last, RungFired):
+            self.add(ClockArmed, **fields)
+            return
+        armed = ClockArmed(case=self.number, seq=last.seq, at=last.at, by=last.by, **fields)
+        self.events[-1] = replace(last, armed=(*(last.armed or ()), armed))
+        self._set(also_armed(self.case, armed))
 
     @property
     def urgent(self) -> bool:

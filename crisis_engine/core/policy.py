@@ -114,6 +114,25 @@ class AccessRole:
     label: Label
     reads: int            # highest secrecy tier 0-4; -1 writes blind
     scope: str = "unit"   # "none", "unit": all cases of the units below, "reached": of these, those that came to the role's level
+    addressed: int = -1   # what it reads of a case that was sent to its own unit
+    glass: int = -1       # what it reads after it broke the glass
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRule:
+    """Who may do one thing: roles by scope, and what forbids it whatever else allows it. What no line allows is refused."""
+
+    name: str
+    sight: frozenset[str] = frozenset()       # roles whose duty reaches this very case
+    unit: frozenset[str] = frozenset()        # roles at the unit of the case or above
+    near: frozenset[str] = frozenset()        # roles in the same county, or the same city where there is none
+    anywhere: frozenset[str] = frozenset()    # roles at whatever unit
+    everybody: bool = False
+    workflow: bool = False                    # the move's own `by` and `second` say who
+    glass: bool = False                       # a running emergency reading will do
+    reason: bool = False                      # refused without a reason
+    concerned: bool = False                   # forbid: for whom the case concerns it does not exist
+    separate: bool = False                    # forbid: whoever holds two separate offices
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +140,12 @@ class Access:
     """The rights of all roles: never pinned to a case, always today's."""
 
     roles: Mapping[str, AccessRole]
+    actions: Mapping[str, ActionRule] = field(default_factory=dict)
+    separate: frozenset[str] = frozenset()                        # offices that one person never holds together
+    dossiers: Mapping[Tier, frozenset[tuple[str, str]]] = field(default_factory=dict)   # level -> (workflow, stage) that it reads
+    glass_at_most: Span | None = None                             # the longest emergency reading
+    least_count: int = 5                                          # smaller cells of counts are merged
+    trust: Mapping[str, tuple[str, str]] = field(default_factory=dict)   # source and mark of each table of numbers
     name: str = "access"
     version: int = 1
     source: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from .calendar import Calendar, parse_hours
 from .model import TIERS, Absence, Duty, Tier, Unit
@@ -69,6 +70,7 @@ class Resolver:
     _people: dict[tuple[object, ...], tuple[Found, tuple[str, ...]]] = field(default_factory=dict)
     _lowest: dict[tuple[object, ...], Tier] = field(default_factory=dict)
     _levels: dict[tuple[str, Tier], Tier] = field(default_factory=dict)
+    rights: dict[str, Any] = field(default_factory=dict)   # core/access: what the duties of each actor come to at this instant
 
     def chain(self, unit: str) -> dict[Tier, str]:
         """Return the levels that exist above and at the unit, each with its unit's id."""
@@ -111,10 +113,15 @@ class Resolver:
 
     def find(self, unit: str, roles: Sequence[str], policy: Policy, recused: frozenset[str] = frozenset()) -> Found:
         """Return the first person present among the roles, their stand-ins, then the holders of the levels above."""
-        key = (self.anchor(unit, roles, policy), tuple(roles), id(policy), recused)
-        found = self._found.get(key)
+        roles = tuple(roles)
+        asked = (unit, roles, id(policy), recused)
+        found = self._found.get(asked)
         if found is None:
-            found = self._found[key] = self._find(unit, roles, policy, recused)
+            key = (self.anchor(unit, roles, policy), *asked[1:])
+            found = self._found.get(key)
+            if found is None:
+                found = self._found[key] = self._find(unit, roles, policy, recused)
+            self._found[asked] = found
         return found
 
     def anchor(self, unit: str, roles: Sequence[str], policy: Policy) -> str:
@@ -161,10 +168,14 @@ class Resolver:
 
         `urgent` (a safety matter) goes beyond the hours; a paper matter goes to the holders alone.
         """
-        key = (self.anchor(unit, (role,), policy), role, id(policy), recused, urgent)
-        known = self._people.get(key)
+        asked = (unit, role, id(policy), recused, urgent)
+        known = self._people.get(asked)
         if known is None:
-            known = self._people[key] = self._all_people(unit, role, policy, recused, urgent=urgent)
+            key = (self.anchor(unit, (role,), policy), *asked[1:])
+            known = self._people.get(key)
+            if known is None:
+                known = self._people[key] = self._all_people(unit, role, policy, recused, urgent=urgent)
+            self._people[asked] = known
         return known
 
     def _all_people(self, unit: str, role: str, policy: Policy, recused: frozenset[str], *, urgent: bool) -> tuple[Found, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from .model import Tier, higher_tier
 from .pen import Pen
 from .policy import Rung
 from .resolve import Found
-from .settle import doer, hand_over, next_alarm, settle, settle_raised
+from .settle import armed_by_raise, doer, hand_over, next_alarm, settle, settle_raised
 from .workflow import tier_ladder
 
 
@@ -109,12 +109,14 @@ def _last(
             people += names
     if alarm:
         people += resolver.terminal(case.unit, policy, case.recused)
-    raised = answers is not None and answers.tier.rank > case.tier.rank
+    if answers is not None and answers.tier.rank <= case.tier.rank:
+        answers = None
     pen.add(
         ev.RungFired, by="engine", clock=clock.name, n=clock.n, rung=fired[0], times=fired[1], next_rung=following[0],
         next_times=following[1], next_at=following[2], told=tuple(told), alarm=alarm,
-        tier=answers.tier if raised and answers else None, answers_role=answers.role if raised and answers else None,
-        answers_unit=answers.unit if raised and answers else None, answers=answers.person if raised and answers else None,
+        tier=answers.tier if answers else None, answers_role=answers.role if answers else None,
+        answers_unit=answers.unit if answers else None, answers=answers.person if answers else None,
+        armed=armed_by_raise(pen, answers) if answers else None,
     )
     unheard = tuple(person for person in dict.fromkeys(people) if person not in pen.heard)
     if unheard:

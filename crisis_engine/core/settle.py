@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from . import events as ev
 from .case import Case, Clock
@@ -107,7 +108,7 @@ def stands(pen: Pen, clock: ClockDef) -> bool:
     if clock.flag == "danger":
         return pen.case.danger
     if clock.flag == "raised":
-        return is_raised(pen.case, lead_of(pen))
+        return is_raised(pen.case.tier, lead_of(pen))
     return pen.case.stage in clock.stages
 
 
@@ -150,19 +151,40 @@ def _budget(pen: Pen, definition: ClockDef, again: bool) -> Due:  # noqa: FBT001
 
 def arm(pen: Pen, definition: ClockDef) -> tuple[Found, datetime]:
     """Start a clock: due by the policy, its first step ahead, its doer named; if that duty is vacant the case goes up now."""
+    found = doer(pen.resolver, pen.procedure.workflow, pen.procedure.policy, pen.case, definition)
+    fields = _arming(pen, definition, found)
+    pen.arm(**fields)
+    _jump(pen, definition.name, found)
+    return found, fields["due_at"]
+
+
+def _arming(pen: Pen, definition: ClockDef, found: Found) -> dict[str, Any]:
     policy, case = pen.procedure.policy, pen.case
     n = case.armings.get(definition.name, 0) + 1
     due = _budget(pen, definition, n > 1)
     rung, next_at = Steps.of(policy, definition.name, case.risk).first(pen.now, due.at, pen.now)
-    found = doer(pen.resolver, pen.procedure.workflow, policy, case, definition)
     if found.person is None:
         next_at = min(next_at, pen.now + policy.terminal_every.wall)
-    pen.add(
-        ev.ClockArmed, clock=definition.name, n=n, sort=definition.kind, role=found.role, unit=found.unit, holder=found.person,
-        due_at=due.at, next_at=next_at, rung=rung, cap_at=due.cap_at, provisional=due.provisional,
-    )
-    _jump(pen, definition.name, found)
-    return found, due.at
+    return {
+        "clock": definition.name, "n": n, "sort": definition.kind, "role": found.role, "unit": found.unit, "holder": found.person,
+        "due_at": due.at, "next_at": next_at, "rung": rung, "cap_at": due.cap_at, "provisional": due.provisional,
+        "at_tier": definition.who == "tier_holder",
+    }
+
+
+def armed_by_raise(pen: Pen, answers: Found) -> tuple[ev.ClockArmed, ...] | None:
+    """Return the clocks that a rung starts by raising the case to where `answers` stands, for the rung's own record.
+
+    What is left out here `settle_raised` starts behind it: this is the common case at half the price.
+    """
+    if answers.person is None or not is_raised(answers.tier, lead_of(pen)):
+        return None
+    case = pen.case
+    common: dict[str, Any] = {"case": case.number, "seq": case.version + 1, "at": pen.now, "by": "engine"}
+    return tuple(
+        ev.ClockArmed(**common, **_arming(pen, definition, answers)) for definition in pen.procedure.flag_clocks
+        if definition.flag == "raised" and definition.who == "tier_holder" and case.clock(definition.name) is None
+    ) or None
 
 
 def hand_over(pen: Pen, definition: ClockDef, clock: Clock, *, quiet: bool = False) -> None:

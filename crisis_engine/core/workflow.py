@@ -202,6 +202,7 @@ class TierLadder:
                 if tier is not to:
                     direction = "raise" if tier.rank < to.rank else "lower"
                     self._machine.add_transition(f"{direction}_to_{to.value}", tier.value, to.value)
+        self._walked: dict[tuple[Tier, str], Tier] = {}   # the machine has no memory: each of its few walks ends as it did before
 
     def raise_to(self, tier: Tier, to: Tier) -> Tier:
         """Return the higher of the two; two late clocks that name the same level raise a case once."""
@@ -212,9 +213,12 @@ class TierLadder:
         return tier if to.rank >= tier.rank else self._walk(tier, f"lower_to_{to.value}")
 
     def _walk(self, tier: Tier, trigger: str) -> Tier:
-        walker = _Walker(tier.value)
-        self._machine.events[trigger].trigger(walker)
-        return Tier(walker.state)
+        reached = self._walked.get((tier, trigger))
+        if reached is None:
+            walker = _Walker(tier.value)
+            self._machine.events[trigger].trigger(walker)
+            reached = self._walked[tier, trigger] = Tier(walker.state)
+        return reached
 
 
 @cache

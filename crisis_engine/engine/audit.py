@@ -13,7 +13,6 @@ from crisis_engine.core.errors import BadInput, NotFound, ProofFailed, StaleVers
 from crisis_engine.core.merkle import leaf_hash
 from crisis_engine.store import Store, Tx
 
-from .allow import Allowing
 from .log import log
 from .sweep import calm_collector
 from .worlds import Worlds, new_token
@@ -81,7 +80,7 @@ class VerifyReport:
         }
 
 
-class Audit(Allowing, Worlds):
+class Audit(Worlds):
     """The auditors' part of the face."""
 
     def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 (as Worlds takes them)

@@ -10,12 +10,12 @@ from crisis_engine.core import events as ev
 from crisis_engine.core.case import Case
 from crisis_engine.core.errors import NotAllowed, NotFound, ProofFailed
 from crisis_engine.core.merkle import inclusion
+from crisis_engine.core.move import REPORTER
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.store.record import RawRecord, decode, open_envelope
 
-from .allow import Allowing
 from .log import log
-from .view import history_items
+from .view import PLAN, history_items
 from .worlds import Worlds, stored_case
 
 if TYPE_CHECKING:
@@ -26,13 +26,12 @@ if TYPE_CHECKING:
 _ALL = 4
 """Who reads this reads everything of a case but who reported."""
 
-_HEADERS: Mapping[type[ev.Event], int] = {ev.PersonRecused: 4, ev.Proposed: 2, ev.FactSet: 1, ev.Opened: 1, ev.SubjectSet: 1}
+_HEADERS: Mapping[type[ev.Event], int] = {
+    ev.PersonRecused: 4, ev.Proposed: 2, ev.GlassBroken: 2, ev.FactSet: 1, ev.Opened: 1, ev.SubjectSet: 1,
+}
 """Headers that a reader below this secrecy tier does not get: what the history leaves out of them cannot be cut out of a hash."""
 
-REPORTER = "reporter"
-
-
-class Export(Allowing, Worlds):
+class Export(Worlds):
     """The dossiers' part of the face."""
 
     def export(self, number: str, *, by: str, because: str = "") -> bytes:
@@ -43,6 +42,7 @@ class Export(Allowing, Worlds):
         NotAllowed, ProofFailed where the case is not what was written.
         """
         from crisis_engine.dossier import Dossier, archive  # noqa: PLC0415 - rare
+        from crisis_engine.store.read_log import ReadEntry  # noqa: PLC0415
 
         with self.store.writing() as tx:
             now = self.now()
@@ -58,7 +58,7 @@ class Export(Allowing, Worlds):
                 raise ProofFailed(f"This case cannot be exported: {flaws[0].partition(': ')[2]}.",
                                   way_out="Run `crisis audit verify`, and ask who changed the log.")
             reporter = self._reads_reporter(tx, by, stored, because)
-            linked = {other for _, other in self._links(tx, number, by)}
+            linked = {other for _, other in self._links(tx, self._world(tx, now, by, stored))}
 
             records = list(_records(map(tx.open_record, tx.records(number)), procedure, reads, linked, reporter=reporter))
             child = tx.subject_by_id(case.subject) if case.subject is not None and reads >= 1 else None
@@ -74,7 +74,7 @@ class Export(Allowing, Worlds):
                 facts={lang: _facts(case, procedure, child.ref if child is not None else None, lang) for lang in ("zh", "en")},
                 history={lang: [_spoken(item, procedure, lang) for item in items] for lang in ("zh", "en")},
             )
-            tx.log_read(by, "audit.export", number, now, because)
+            tx.log_read(ReadEntry(by, "audit.export", number, now, reads, because))
         log("audit.exported", by=by, case=number, records=len(records))
         return archive(dossier)
 
@@ -106,6 +106,8 @@ def _may_read(event: ev.Event, procedure: Procedure, reads: int, *, reporter: bo
     """Whether every field of an event's secret may be read: a commitment covers all of them together."""
     move = procedure.workflow.moves.get(str(getattr(event, "move", "")))
     secrecy = {field.name: field.secrecy for field in move.fields} if move is not None else {}
+    if isinstance(event, ev.GlassBroken):
+        secrecy = dict.fromkeys(event.secret, PLAN)
     return all(reporter if name == REPORTER else secrecy.get(name, _ALL) <= reads for name in event.secret)
 
 

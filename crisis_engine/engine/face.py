@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crisis_engine.clock import wall_clock
-from crisis_engine.core.access import may_read, roles_at
+from crisis_engine.core.access import Verdict, may_do
 from crisis_engine.core.commands import Act, Open
 from crisis_engine.core.decide import Decision, check_sight, decide_act, decide_again, decide_open, needs_second, possible_moves
 from crisis_engine.core.errors import BadInput, CommandRejected, NotFound, StaleVersion
@@ -20,14 +20,15 @@ from crisis_engine.core.world import World
 from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 
 from .audit import Audit
-from .desk import Desk
 from .export import Export
 from .gather import Sources, actor_of, subject_of
+from .glass import Glass
 from .log import log
 from .look import local
 from .once import Once
+from .reading import LOGGED_FROM, checked_why
 from .sweep import change_of, sweep
-from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items
+from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items, secrecy_shown
 from .worlds import new_number, new_token, people_known, stored_case
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def open_engine(
     return Engine(Store.open(url, create=create), Sources(access), clock or wall_clock, tuple(channels), lang=lang, link=link)
 
 
-class Engine(Audit, Export, Desk):
+class Engine(Audit, Export, Glass):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------
@@ -107,13 +108,12 @@ class Engine(Audit, Export, Desk):
                 raise BadInput("A case needs a unit, a subject or a parent.", way_out="Give --unit, --subject or --parent.")
             actor = actor_of(tx, by)
             if above is not None:
-                check_sight(self._world(tx, now, by, above), above.case)
+                self._allow(tx, now, by, "case.act", stored=above)
             procedure = self._sources.procedure_for(tx, workflow, home)
             resolver = self._sources.resolver(tx, {home, *(duty.unit for duty in actor.duties)}, now)
             if procedure.workflow.again is not None:
-                rights = self._sources.access.roles
-                blind = not any(rights[duty.role].reads >= 0 for duty in roles_at(resolver, actor, home) if duty.role in rights)
-                if blind or child is None or any(one.case.open for one in tx.cases_of(child.id)):
+                sees = may_do(self._sources.access, "case.list", actor, resolver, unit=home).allowed
+                if not sees or child is None or any(one.case.open for one in tx.cases_of(child.id)):
                     raise CommandRejected("This word cannot be opened as a case.", way_out="Use `report`: it always finds its case.")
                 people_known(tx, list((fields or {}).get("about_staff", ())))
             if above is not None and above.case.workflow.rpartition("_v")[0] not in procedure.workflow.parents:
@@ -131,7 +131,9 @@ class Engine(Audit, Export, Desk):
             self._apply(tx, decision, above)
             number = decision.pens[0].number
             once.keep({"number": number}, now)
-            view = self._view(tx, stored_case(tx, number), by, now, decision)
+            world = self._world(tx, now, by, stored := stored_case(tx, number))
+            sight = may_do(self._sources.access, "case.read", world.actor, world.resolver, case=stored.case)
+            view = self._answered(tx, world, stored.id, sight, decision, "open")
         log("case.opened", case=number, workflow=procedure.workflow.id)
         return view
 
@@ -162,8 +164,9 @@ class Engine(Audit, Export, Desk):
             self._apply(tx, decision, stored)
             once.keep({"number": number}, now)
             after = decision.pens[0].case
-            sees = not may_read(after, world.actor, world.resolver).hidden   # the act may have shown whom the case concerns
-            view = self._seen(tx, replace(world, case=after) if sees else world, stored.id, decision)
+            # the act may have shown whom the case concerns
+            sight = may_do(self._sources.access, "case.read", world.actor, world.resolver, case=after)
+            view = self._answered(tx, world if sight.hidden else replace(world, case=after), stored.id, sight, decision, "act")
         log("case.acted", case=number)
         return view
 
@@ -180,24 +183,41 @@ class Engine(Audit, Export, Desk):
 
     # ---- looking ----------------------------------------------------------------------------------------------------
 
-    def case(self, number: str, *, by: str) -> CaseView:
-        """Return a case as this reader may see it. Raises NotFound, NotAllowed."""
+    def case(self, number: str, *, by: str, why: str = "") -> CaseView:
+        """Return a case as this reader may see it; at tier 2 and above, or behind broken glass, the reading is written down first.
+
+        `why` goes into the read log. Raises NotFound, NotAllowed, and whatever keeps the reading from being written down.
+        """
+        checked_why(why)
         with self.store.reading() as tx:
-            return self._view(tx, stored_case(tx, number), by, self.now())
+            now = self.now()
+            world = self._world(tx, now, by, stored := stored_case(tx, number))
+            sight = check_sight(world, stored.case, "case.read")
+            view = self._seen(tx, world, stored.id, sight, None)
+        self._write_down(self._entry(by, "case", stored.case.number, now, min(sight.reads, LOGGED_FROM), why, sight))
+        return view
 
-    def _view(self, tx: Tx, stored: Stored, by: str, now: datetime, decision: Decision | None = None) -> CaseView:
-        return self._seen(tx, self._world(tx, now, by, stored), stored.id, decision)
+    def _view(self, tx: Tx, stored: Stored, by: str, now: datetime, decision: Decision | None = None, what: str = "act") -> CaseView:
+        """Show a case in answer to a command, in the command's own transaction, to whoever may read it."""
+        world = self._world(tx, now, by, stored)
+        return self._answered(tx, world, stored.id, check_sight(world, stored.case, "case.read"), decision, what)
 
-    def _seen(self, tx: Tx, world: World, row: int, decision: Decision | None) -> CaseView:
-        """Show a case to whoever asks, or to whoever has just acted, even where the act itself ended their sight of it."""
+    def _answered(self, tx: Tx, world: World, row: int, sight: Verdict, decision: Decision | None, what: str) -> CaseView:
+        view = self._seen(tx, world, row, sight, decision)
+        entry = self._entry(world.actor.id, what, view.number, world.now, min(sight.reads, LOGGED_FROM), "", sight)
+        if entry is not None:
+            tx.log_read(entry)
+        return view
+
+    def _seen(self, tx: Tx, world: World, row: int, sight: Verdict, decision: Decision | None) -> CaseView:
+        """Return the case as far as the sight goes; what was just done shows its numbers to call."""
         case = world.case
         if case is None:
             raise NotFound("There is no such case.", way_out="Check the number.")
-        reads = check_sight(world, case).reads if decision is None else may_read(case, world.actor, world.resolver).reads
         child = tx.subject_by_id(case.subject) if case.subject is not None else None
         return case_view(
-            case, world.procedure, world.now, reads=reads, subject=child.ref if child is not None else None,
-            links=self._links(tx, case.number, world.actor.id), ended=self._ended(tx, row, world.procedure),
+            case, world.procedure, world.now, reads=sight.reads, subject=child.ref if child is not None else None,
+            links=self._links(tx, world), ended=self._ended(tx, row, world.procedure),
             shows=decision.shows if decision is not None else (), waits=decision.waits if decision is not None else False,
         )
 
@@ -214,18 +234,20 @@ class Engine(Audit, Export, Desk):
                 for move, reason in moves
             ]
 
-    def history(self, number: str, *, by: str) -> list[dict[str, Any]]:
-        """Return the case's life as lines of plain data, secrets above the reader's tier absent. Raises NotFound, NotAllowed."""
+    def history(self, number: str, *, by: str, why: str = "") -> list[dict[str, Any]]:
+        """Return the case's life as lines of plain data, secrets above the reader's tier absent. Written down and raises as `case`."""
+        checked_why(why)
         with self.store.reading() as tx:
-            stored = stored_case(tx, number)
-            world = self._world(tx, self.now(), by, stored)
-            reads = check_sight(world, stored.case).reads
+            now = self.now()
+            world = self._world(tx, now, by, stored := stored_case(tx, number))
+            sight = check_sight(world, stored.case, "case.read")
             child = tx.subject_by_id(stored.case.subject) if stored.case.subject is not None else None
-            shown = {other for _link, other in self._links(tx, number, by)}
-            return [
-                line for event in tx.events(number) if not isinstance(event, Linked) or event.other in shown
-                for line in history_items(event, world.procedure, reads, child.ref if child is not None else None)
-            ]
+            shown = {other for _link, other in self._links(tx, world)}
+            events = [event for event in tx.events(stored.case.number) if not isinstance(event, Linked) or event.other in shown]
+        tier = max((secrecy_shown(event, world.procedure, sight.reads) for event in events), default=0)
+        self._write_down(self._entry(by, "history", stored.case.number, now, tier, why, sight))
+        ref = child.ref if child is not None else None
+        return [line for event in events for line in history_items(event, world.procedure, sight.reads, ref)]
 
     # ---- the clock's side -------------------------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ from crisis_engine.core.errors import BadInput
 from crisis_engine.core.workflow import Label
 from crisis_engine.store import Store
 
-from .gather import Sources, actor_of
+from .allow import Allowing
+from .gather import Sources
 from .host import HostStore
 
 _EARLIEST, _LATEST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC)
@@ -65,7 +66,7 @@ def open_look(url: str, *, clock: Callable[[], datetime] | None = None) -> Look:
     return Look(Store.open(url, create=False), Sources(), clock or wall_clock)
 
 
-class Look:
+class Look(Allowing):
     """What the engine stands on: the store, the sources, the clock. It reads queues and changes nothing."""
 
     def __init__(self, store: Store, sources: Sources, clock: Callable[[], datetime]) -> None:
@@ -115,12 +116,9 @@ class Look:
         """Return what this person must do or answers for, soonest due first; at most `limit` lines. Raises NotAllowed."""
         with self.store.reading() as tx:
             now = self.now()
-            actor = actor_of(tx, by)
-            held = [duty for duty in actor.duties if (duty.begins_at or now) <= now and (duty.ends_at is None or duty.ends_at > now)]
-            rights = self._sources.access.roles
-            held = [duty for duty in held if duty.role in rights and rights[duty.role].reads >= 0]
+            posts = [(term.verdict.as_role, term.unit) for term in self._sight(tx, now, by, "case.list").terms]
 
-            rows = tx.queue([(duty.role, duty.unit) for duty in held], [(duty.role, duty.unit) for duty in held], by, limit)
+            rows = tx.queue(posts, posts, by, limit)
 
             items = []
             for row in rows:

@@ -151,7 +151,7 @@ def _whole_batch(store: Store | HostStore, sources: Sources, now: datetime, ids:
     batch = prepare(changes)
     try:
         with store.writing() as tx:
-            tx.write(batch)
+            tx.write(batch, whole=isinstance(store, HostStore))   # our own transaction is undone by the exception itself
     except StaleVersion:   # decided again, now under the lock
         with store.writing() as tx:
             changes = _gathered(tx, sources, now, ids, counts)

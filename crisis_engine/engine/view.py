@@ -11,6 +11,7 @@ from typing import Any
 from crisis_engine.core import events as ev
 from crisis_engine.core.case import Case, Clock
 from crisis_engine.core.procedure import Procedure
+from crisis_engine.core.secret import revealed
 from crisis_engine.core.workflow import FieldDef, Label
 
 from .look import local
@@ -170,7 +171,10 @@ def case_view(
     case: Case, procedure: Procedure, now: datetime, *, reads: int, subject: str | None, links: Iterable[tuple[str, str]] = (),
     ended: Iterable[ClockView] = (), shows: tuple[str, ...] = (), waits: bool = False,
 ) -> CaseView:
-    """Return a case up to the reader's secrecy tier: at 0 (that a task exists) the child and the facts are absent."""
+    """Return a case up to the reader's secrecy tier: at 0 (that a task exists) the child and the facts are absent.
+
+    What was proposed and waits for a second person belongs to assessment and plan: below 2 it is absent.
+    """
     clocks = sorted(case.clocks, key=lambda clock: clock.due_at)
     first = clocks[0] if clocks else None
     deadlines = (*(clock_view(clock, procedure, now) for clock in clocks), *ended)
@@ -180,7 +184,7 @@ def case_view(
         owner=first.holder if first else None, owner_role=first.role if first else None, answers=case.answers if case.open else None,
         answers_role=case.answers_role, version=case.version, opened_at=case.opened_at, closed_at=case.closed_at, final=case.final,
         unit=case.unit, subject=subject if reads >= 1 else None, lead=case.lead.value if case.lead else None, deadlines=deadlines,
-        proposals=tuple({"proposal": p.id, "move": p.move, "by": p.by, "at": local(p.at)} for p in case.proposals),
+        proposals=tuple({"proposal": p.id, "move": p.move, "by": p.by, "at": local(p.at)} for p in case.proposals) if reads >= PLAN else (),
         links=tuple(links), facts={k: v for k, v in case.facts.items() if k != "reached"} if reads >= 1 else {}, shows=shows, waits=waits,
     )
 
@@ -195,11 +199,22 @@ def plain(value: object) -> object:
 
 
 _SECRECY: tuple[tuple[type[ev.Event], int, str], ...] = (
-    (ev.PersonRecused, 4, "person"), (ev.FactSet, 1, "value"), (ev.Proposed, 2, "risk"),
+    (ev.PersonRecused, 4, "person"), (ev.FactSet, 1, "value"), (ev.Proposed, 2, "risk"), (ev.GlassBroken, 2, "reads"),
 )
 """Header fields that a reader below this secrecy tier does not get: whom a case concerns, the guardian's answer, a proposed rating."""
 
-_HIDDEN = {"secret", "case", "procedure", "subject"}
+PLAN = 2
+"""The secrecy tier of assessment and plan."""
+
+_HIDDEN = {"secret", "case", "procedure", "subject", "armed"}
+
+
+def secrecy_shown(event: ev.Event, procedure: Procedure, reads: int) -> int:
+    """Return the highest secrecy tier that `history_items` shows of an event, 0 for none."""
+    shown = [tier for kind, tier, name in _SECRECY if isinstance(event, kind) and getattr(event, name) is not None]
+    move = procedure.workflow.moves.get(getattr(event, "move", ""))
+    shown += [f.secrecy for f in move.fields if f.name in event.secret] if move is not None else []
+    return max((tier for tier in shown if tier <= reads), default=0)
 
 
 def history_items(event: ev.Event, procedure: Procedure, reads: int, subject: str | None) -> list[dict[str, Any]]:
@@ -214,11 +229,8 @@ def history_items(event: ev.Event, procedure: Procedure, reads: int, subject: st
             item.pop(name, None)
     if subject is not None and reads >= 1 and isinstance(event, (ev.Opened, ev.SubjectSet)):
         item["subject"] = subject
-    move = procedure.workflow.moves.get(str(item.get("move", "")))
-    if event.secret and move is not None:
-        shown = {f.name: event.secret[f.name] for f in move.fields if f.name in event.secret and f.secrecy <= reads}
-        if shown:
-            item["fields"] = shown
+    if shown := _fields(event, procedure, reads):
+        item["fields"] = shown
     if not isinstance(event, ev.RungFired):
         return [item]
     told = [tuple(pair) for pair in item.pop("told", ())]
@@ -228,4 +240,14 @@ def history_items(event: ev.Event, procedure: Procedure, reads: int, subject: st
     if tier is not None:
         lines.append({**base, "kind": "tier_raised", "tier": tier, "role": event.answers_role, "unit": event.answers_unit,
                       "holder": event.answers, "clock": event.clock})
-    return lines + [{**base, "kind": "told", "tier": level, "role": role, "clock": event.clock} for level, role in told]
+    lines += [{**base, "kind": "told", "tier": level, "role": role, "clock": event.clock} for level, role in told]
+    return lines + [line for armed in event.armed or () for line in history_items(armed, procedure, reads, subject)]
+
+
+def _fields(event: ev.Event, procedure: Procedure, reads: int) -> dict[str, Any]:
+    """Return what was written into the form, as far as the reader's secrecy tier goes; of a broken glass the reason."""
+    if isinstance(event, ev.GlassBroken):
+        return {name: revealed(value) for name, value in event.secret.items()} if reads >= PLAN else {}
+    move = procedure.workflow.moves.get(getattr(event, "move", ""))
+    fields = move.fields if move is not None else ()
+    return {f.name: revealed(event.secret[f.name]) for f in fields if f.name in event.secret and f.secrecy <= reads}

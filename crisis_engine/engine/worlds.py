@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from crisis_engine.core.access import may_do
 from crisis_engine.core.commands import ANSWERS
-from crisis_engine.core.decide import check_sight
 from crisis_engine.core.errors import NotFound
 from crisis_engine.core.model import Subject
 from crisis_engine.core.world import World
@@ -63,7 +63,7 @@ class Worlds(Look):
     def _world_of_act(
         self, tx: Tx, now: datetime, by: str, stored: Stored, move: str, fields: Mapping[str, Any],
     ) -> World:
-        check_sight(self._world(tx, now, by, stored), stored.case)   # before any other look: a refusal must not depend on what it finds
+        self._allow(tx, now, by, "case.act", stored=stored)   # before any other look: a refusal must not depend on what it finds
         actor = actor_of(tx, by)
         case = stored.case
         procedure = self._sources.pinned(tx, case.procedure)
@@ -98,13 +98,15 @@ class Worlds(Look):
             guardians=tuple(guardian.id for guardian in tx.guardians_of(known.ref)) if known is not None else (), proposed=proposed,
         )
 
-    def _links(self, tx: Tx, number: str, by: str) -> list[tuple[str, str]]:
-        """Return the links of a case but those to a case that concerns the reader, who must not learn that it exists."""
+    def _links(self, tx: Tx, world: World) -> list[tuple[str, str]]:
+        """Return the links of a case to those cases that the reader sees too: a link to another would say that it exists."""
         found = []
-        for link, number_of_other in tx.links(number):
+        for link, number_of_other in tx.links(world.case.number if world.case is not None else ""):
             other = tx.case(number_of_other)
-            if other is None or by not in other.case.recused:
-                found.append((link, number_of_other))
+            if other is not None:
+                resolver = self._sources.resolver(tx, {other.case.unit, *(duty.unit for duty in world.actor.duties)}, world.resolver.now)
+                if may_do(self._sources.access, "case.list", world.actor, resolver, case=other.case).allowed:
+                    found.append((link, number_of_other))
         return found
 
     def _openable(self, tx: Tx, workflow: str, unit: str, names: Sequence[str]) -> dict[str, tuple[str, Any]]:

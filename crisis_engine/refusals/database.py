@@ -48,6 +48,7 @@ DATABASE: Mapping[str, str] = {
     "The database refused a change of the log: it is append-only.": "数据库拒绝更改日志：日志只增不改。",
     "A case of this number exists already.": "这个编号的个案已经存在。",
     "This rung has fired already.": "这一级提醒已经触发过。",
+    "A notice's key does not begin with its case's number.": "通知编号没有以个案编号开头。",
     "Case {number} says version {version}, its log ends at {seq}.": "个案 {number} 写着版本 {version}，日志却止于 {seq}。",
     "Event {seq} of case {number} is not the next one, {next} of case {case}.":
         "个案 {number} 的第 {seq} 条记录接不上，应是个案 {case} 的第 {next} 条。",

@@ -17,6 +17,7 @@ PROOF: Mapping[str, str] = {
     "the row's head is not the last record's hash": "个案行的链头不是最后一条记录的哈希",
     "the row is not what its log comes to": "个案行与按记录重算的结果不符",
     "its clocks are not what its log comes to": "时限与按记录重算的结果不符",
+    "its clocks in the queues are not what its log comes to": "待办中的时限与按记录重算的结果不符",
     "the row does not ask for the signatures that its procedure asks for": "个案行要求的签名与其流程规定的不符",
     "there is a log but no case": "有记录，却没有个案行",
     "its procedure is not in the database, or not what it was": "所依流程已不在库中，或已被改动",
@@ -85,7 +86,4 @@ PROOF: Mapping[str, str] = {
     "This case is not sealed yet.": "这个个案还没有封存。",
     "Run `crisis audit seal`, then export it again.": "运行 `crisis audit seal`，然后再导出。",
     "This case cannot be exported: {says}.": "这个个案不能导出：{says}。",
-    # ---- who may -----------------------------------------------------------------------------------------------------------
-    "{by} may not do this: {rule}.": "{by} 不能这样做：{rule}。",
-    "Ask somebody who holds such a role.": "请找担任这些职责的人。",
 }

@@ -171,8 +171,6 @@ RULES: Mapping[str, str] = {
     "Give a time with its zone between 2020 and 2120.": "请写 2020 年到 2120 年之间、带时区的时间。",
     "The case is at {tier} already.": "个案已在{tier}。",
     "Name a higher level.": "请写更高的一级。",
-    "{by} may not change the roster here.": "{by} 不能更改这里的名册。",
-    "Ask the school's leading group, the county, the city or an operator.": "请找学校危机干预工作领导小组、县区、市或运维人员。",
     "this cannot be decided here": "此处不能决定",
     "This word cannot be opened as a case.": "这个线索不能直接立案。",
     "Use `report`: it always finds its case.": "请用 `report` 上报，系统会归到相应的个案。",

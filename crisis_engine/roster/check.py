@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from crisis_engine.core.model import Absence, Duty, Guardian, Person, Subject, Unit
 from crisis_engine.core.network import ROLE_LEVEL
+from crisis_engine.definitions import load_access
 from crisis_engine.roster.column import Record
 from crisis_engine.roster.fault import Faults, did_you_mean
 from crisis_engine.roster.sheet import Sheet
@@ -76,6 +77,7 @@ def check_roster(gathered: Gathered, known: RosterSet, faults: Faults) -> None:
         check.reference(entry, "person", "persons", persons)
         if check.reference(entry, "unit", "units", units):
             check.role(entry, units)
+    check.offices(gathered.entries["duties"], known.duties)
     for entry in gathered.entries["absences"]:
         check.reference(entry, "person", "persons", persons)
     for entry in gathered.entries["subjects"]:
@@ -152,6 +154,19 @@ class _Check:
             message = f"{duty.role} is held at a {level}, and {unit.id} is a {unit.kind}."
             self._fault(entry, "role", message, f"Name a {level}, or another role.")
 
+    def offices(self, entries: Iterable[Entry], known: Iterable[Duty]) -> None:
+        """Refuse a person who would hold two offices that must be apart (operator, security officer, auditor) at one time."""
+        separate = load_access().separate
+        rows = [(entry, entry.record) for entry in entries if isinstance(entry.record, Duty) and entry.record.role in separate]
+        replaced = {_identity(duty)[0] for _entry, duty in rows}
+        held = [duty for duty in known if _identity(duty)[0] not in replaced]
+        for entry, duty in rows:
+            for other in held:
+                if other.person == duty.person and other.role != duty.role and _meet(duty, other):
+                    message = f"{duty.person} would be {other.role} and {duty.role} at once."
+                    self._fault(entry, "role", message, "These offices check each other: name two people.")
+            held.append(duty)
+
     def home(self, entry: Entry, units: Mapping[str, Unit]) -> None:
         """Refuse a pupil who is at home in an office."""
         subject = entry.record
@@ -186,6 +201,12 @@ def _identity(record: Record) -> tuple[object, str]:
             return record.ref, "ref"
         case _:
             return record.id, "id"
+
+
+def _meet(one: Duty, other: Duty) -> bool:
+    """Whether two duties run at one time at any moment."""
+    return (one.ends_at is None or other.begins_at is None or other.begins_at < one.ends_at) and (
+        other.ends_at is None or one.begins_at is None or one.begins_at < other.ends_at)
 
 
 def _is_cyclic(unit: Unit, units: Mapping[str, Unit]) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import count
 from operator import attrgetter
 from typing import Any
 
-from crisis_engine.core.case import Case, Clock
+from crisis_engine.core.case import Case
 from crisis_engine.core.errors import CrisisError, StaleVersion
-from crisis_engine.core.events import ClockArmed, ClockDropped, ClockMet, Event, Linked, Notice, PersonRecused
-from crisis_engine.store.case import CASE_COLUMNS, CLOCK_COLUMNS, Change, Stored, clock_values, state_fields, state_of, values_of
+from crisis_engine.core.events import ClockArmed, ClockDropped, ClockMet, Event, Linked, Notice, PersonRecused, RungFired
+from crisis_engine.core.evolve import clock_of
+from crisis_engine.store.case import CASE_COLUMNS, CLOCK_COLUMNS, Change, Stored, clock_values, clocks_of, state_fields, state_of, values_of
 from crisis_engine.store.instant import micros, micros_or_none
 from crisis_engine.store.record import GENESIS, HASH, row_of
 from crisis_engine.store.sqlite import AMONG, listed
@@ -41,15 +43,15 @@ _NOTICE_COLUMNS = "key, case_id, people, what, why, due_at, urgent, at, not_befo
 _OPEN = _insert("crisis_case", CASE_COLUMNS)
 # An index is written anew for every column that an UPDATE names, changed or not: so a rung names only what it moved.
 _SEEN = "id = ? AND version = ?"
-_TICK = _update("crisis_case", "version, last_at, next_at, head", _SEEN)
+_TICK = _update("crisis_case", "version, last_at, next_at, head, clocks", _SEEN)
 _CHANGE = _update("crisis_case", CASE_COLUMNS.removeprefix("id, number, "), _SEEN)
-_NOTE = _update("crisis_case", "version, last_at, next_at, head, state", _SEEN)
-_RAISE = _update("crisis_case", "version, last_at, next_at, head, tier, answers_role, answers_unit, answers, state", _SEEN)
+_NOTE = _update("crisis_case", "version, last_at, next_at, head, clocks, state", _SEEN)
+_RAISE = _update("crisis_case", "version, last_at, next_at, head, clocks, tier, answers_role, answers_unit, answers, state", _SEEN)
 _ARM = _insert("crisis_deadline", f"{CLOCK_COLUMNS}, status, ended_at, late")
-_STEP = _update("crisis_deadline", "next_at, rung, times, held_until", "id = ?")
-_MOVE = _update("crisis_deadline", CLOCK_COLUMNS.removeprefix("case_id, name, n, "), "id = ?")
-_END = _update("crisis_deadline", "status, ended_at, late", "id = ?")
-_LOG = _insert("crisis_event", _EVENT_COLUMNS)
+_RUNNING = "case_id = ? AND name = ? AND n = ? AND status = 'armed'"
+_MOVE = _update("crisis_deadline", CLOCK_COLUMNS.removeprefix("case_id, name, n, "), _RUNNING)
+_END = _update("crisis_deadline", "status, ended_at, late", _RUNNING)
+_LOG = _insert("crisis_event", _EVENT_COLUMNS).replace("INSERT", "INSERT OR FAIL")  # see the trigger crisis_event_never_replaced
 _OWE = _insert("crisis_notice", _NOTICE_COLUMNS)
 _LINK = _insert("crisis_link", "case_id, link, other", " ON CONFLICT DO NOTHING")
 _RECUSE = _insert("crisis_recusal", "case_id, person", " ON CONFLICT DO NOTHING")
@@ -60,8 +62,7 @@ _HEADS = f"SELECT id, head FROM crisis_case WHERE id {AMONG.format('ids')}"  # n
 _settled = attrgetter("workflow", "procedure", "unit", "subject", "parent", "stage", "risk", "peak", "danger", "lead", "final",
                       "opened_at", "closed_at", "ended_by", "ended_second")
 _answering = attrgetter("tier", "answers_role", "answers_unit", "answers")
-_posted = attrgetter("kind", "role", "unit", "holder", "armed_at", "due_at", "cap_at", "provisional", "held_at", "paused_at",
-                     "paused_until", "pauses")
+_posted = attrgetter("kind", "role", "unit", "holder", "armed_at", "due_at", "cap_at", "provisional", "at_tier")
 
 
 _ENDS = (ClockMet, ClockDropped)  # `A | B` would be made anew for each event
@@ -80,7 +81,6 @@ class Batch:
         self.raised: Values = []
         self.changed: Values = []
         self.armed: Values = []
-        self.stepped: Values = []
         self.moved: Values = []
         self.ended: Values = []
         self.logged: Values = []
@@ -98,7 +98,7 @@ class Batch:
         head = self._log(case_id, before, after, change.events)
         self._clocks(case_id, before, after, change.events)
         if before is None:
-            self.opened.append((case_id, *values_of(after, head, state_of(after), two=change.two, sole=change.sole)))
+            self.opened.append((case_id, *values_of(after, head, state_of(after), clocks_of(after), two=change.two, sole=change.sole)))
         else:
             self._case(before, change, head)
 
@@ -123,9 +123,10 @@ class Batch:
     def _case(self, before: Stored, change: Change, head: bytes) -> None:
         was, now = before.case, change.after
         seen = (before.id, was.version)
-        ticked = (now.version, micros(now.last_at), micros_or_none(now.next_at), head)
+        clocks = clocks_of(now)
+        ticked = (now.version, micros(now.last_at), micros_or_none(now.next_at), head, clocks)
         if _settled(was) != _settled(now) or was.due_at != now.due_at or before.two != change.two or before.sole != change.sole:
-            self.changed.append((*values_of(now, head, state_of(now), two=change.two, sole=change.sole)[1:], *seen))
+            self.changed.append((*values_of(now, head, state_of(now), clocks, two=change.two, sole=change.sole)[1:], *seen))
         elif _answering(was) == _answering(now):
             if state_fields(was) == state_fields(now):
                 self.ticked.append((*ticked, *seen))
@@ -136,25 +137,19 @@ class Batch:
 
     def _clocks(self, case_id: int, before: Stored | None, after: Case, events: Sequence[Event]) -> None:
         """Compare the clocks of before and after; a clock armed and ended by the same change has its row too."""
-        old = {(was.name, was.n): (was, row_id) for was, row_id in zip(before.case.clocks, before.clock_ids, strict=True)} if before else {}
+        old = {(was.name, was.n): was for was in before.case.clocks} if before else {}
         for clock in after.clocks:
-            found = old.pop((clock.name, clock.n), None)
-            if found is None:
+            was = old.pop((clock.name, clock.n), None)
+            if was is None:
                 self.armed.append((*clock_values(case_id, clock), "armed", None, None))
-                continue
-            was, row_id = found
-            if was is clock:
-                continue
-            if _posted(was) == _posted(clock):
-                self.stepped.append((micros(clock.next_at), clock.rung, clock.times, micros_or_none(clock.held_until), row_id))
-            else:
-                self.moved.append((*clock_values(case_id, clock)[3:], row_id))
+            elif was is not clock and _posted(was) != _posted(clock):
+                self.moved.append((*clock_values(case_id, clock)[3:], case_id, clock.name, clock.n))
         ends = {(event.clock, event.n): event for event in events if isinstance(event, _ENDS)}
-        for key, (_, row_id) in old.items():
-            self.ended.append((*_end(ends.get(key), after), row_id))
-        for event in events if ends else ():
-            if isinstance(event, ClockArmed) and (event.clock, event.n) in ends:
-                self.armed.append((*clock_values(case_id, _clock_of(event)), *_end(ends[event.clock, event.n], after)))
+        for key in old:
+            self.ended.append((*_end(ends.get(key), after), case_id, *key))
+        for armed in _armed_in(events) if ends else ():
+            if (armed.clock, armed.n) in ends:
+                self.armed.append((*clock_values(case_id, clock_of(armed)), *_end(ends[armed.clock, armed.n], after)))
 
 
 def prepare(changes: Sequence[Change], first_id: int = 0) -> Batch:
@@ -174,9 +169,12 @@ def _end(event: Event | None, after: Case) -> tuple[str, int, bool | None]:
     return "dropped", micros(event.at if event else after.last_at), None
 
 
-def _clock_of(event: ClockArmed) -> Clock:
-    return Clock(event.clock, event.n, event.sort, event.role, event.unit, event.holder, event.at, event.due_at, event.next_at,
-                 event.rung, 0, event.cap_at, event.provisional)
+def _armed_in(events: Sequence[Event]) -> Iterator[ClockArmed]:
+    for event in events:
+        if isinstance(event, ClockArmed):
+            yield event
+        elif isinstance(event, RungFired):
+            yield from event.armed or ()
 
 
 class CaseWrites(Statements):
@@ -190,16 +188,18 @@ class CaseWrites(Statements):
         """
         self.write(prepare(changes, 1 + (self._value("SELECT max(id) FROM crisis_case") or 0)))
 
-    def write(self, batch: Batch) -> None:
-        """Write what was prepared, as `append` does. What takes time by the row was done before, outside the lock."""
-        with self._whole():
+    def write(self, batch: Batch, *, whole: bool = True) -> None:
+        """Write what was prepared, as `append` does. What takes time by the row was done before, outside the lock.
+
+        `whole=False` is for whoever undoes the whole transaction when this fails: it spares the savepoint, a copy of every page.
+        """
+        with self._whole() if whole else nullcontext():
             self._bulk(_OPEN, batch.opened)
             updates = ((_TICK, batch.ticked), (_NOTE, batch.noted), (_RAISE, batch.raised), (_CHANGE, batch.changed))
             if sum(self._bulk(sql, rows) for sql, rows in updates) != sum(len(rows) for _, rows in updates):
                 raise StaleVersion(numbers=self._stale(batch))
             self._bulk(_ARM, batch.armed)   # before ending: the database refuses to end the last clock of an open case
-            self._bulk(_STEP, batch.stepped)
-            self._bulk(_MOVE, batch.moved)
+            self._bulk(_MOVE, batch.moved)   # a row that other hands took away must not keep the case from moving: the doctor names it
             self._bulk(_END, batch.ended)
             self._bulk(_LOG, batch.logged)
             self._bulk(_LINK, batch.linked)
@@ -210,6 +210,8 @@ class CaseWrites(Statements):
         """Return the rows of the outbox."""
         ids = batch.ids
         notices: list[Notice] = [notice for change in batch.changes for notice in change.notices]
+        if any(not notice.key.startswith(f"{notice.case}-") for notice in notices):   # so a key of one case is none of another
+            raise CrisisError("A notice's key does not begin with its case's number.")
         strangers = {notice.case for notice in notices}.difference(ids)
         if strangers:
             ids = {**ids, **dict(self._rows(_NUMBERED, numbers=listed(strangers)))}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from crisis_engine.core.case import Case, Clock, Done, Proposal
+from crisis_engine.core.case import Case, Clock, Done, Grant, Proposal
 from crisis_engine.core.errors import CommandRejected
 from crisis_engine.core.events import Event, Notice
 from crisis_engine.core.model import RISKS, TIERS
@@ -28,7 +28,6 @@ class Stored:
     head: bytes
     two: bool   # two different people must sign its ending
     sole: bool  # its subject has at most one open case of this workflow
-    clock_ids: tuple[int, ...] = field(default=(), compare=False, repr=False)  # row ids of the case's clocks, in their order
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +47,16 @@ _RISK: dict[str | None, Any] = {None: None} | {str(risk): risk for risk in RISKS
 
 CASE_COLUMNS = (
     "id, number, workflow, procedure, unit, subject, parent, stage, tier, risk, peak, danger, lead, final, opened_at, closed_at, "
-    "last_at, version, answers_role, answers_unit, answers, next_at, due_at, ended_by, ended_second, two, sole, head, state"
+    "last_at, version, answers_role, answers_unit, answers, next_at, due_at, ended_by, ended_second, two, sole, head, state, clocks"
 )
 CLOCK_COLUMNS = (
-    "case_id, name, n, sort, role, unit, holder, armed_at, due_at, next_at, rung, times, cap_at, provisional, held_until, "
-    "held_at, paused_at, paused_until, pauses"
+    "case_id, name, n, sort, role, unit, holder, armed_at, due_at, cap_at, provisional, at_tier"
 )
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
-state_fields = attrgetter("opened_from", "signal_seq", "signal_at", "facts", "done", "armings", "recused", "proposals")
+state_fields = attrgetter("opened_from", "signal_seq", "signal_at", "facts", "done", "armings", "recused", "proposals",
+                          "grants")
 """The fields of a case that no query looks at; they share the column `state`."""
 
 
@@ -73,47 +72,75 @@ def state_of(case: Case) -> str:
         "armings": dict(case.armings),
         "recused": sorted(case.recused),
         "proposals": [[each.id, each.move, each.by, micros(each.at), each.risk] for each in case.proposals],
+        "grants": [[each.person, micros(each.until), each.reads, each.seq] for each in case.grants],
     }
     return _encode({name: value for name, value in state.items() if value or (name == "signal_at" and value is not None)})
 
 
-def values_of(case: Case, head: bytes, state: str, *, two: bool, sole: bool) -> tuple[Any, ...]:
+def clocks_of(case: Case) -> str:
+    """Return the JSON of the running clocks, in the order in which they were armed: a list for each, short of what is at its default.
+
+    A sweep reads and writes the row of the case and nothing else; the rows of crisis_deadline are for queues and for what ended.
+    """
+    return _encode([_short(clock) for clock in case.clocks])
+
+
+def _short(clock: Clock) -> list[object]:
+    """Return the fields in their order of Clock, without those at the end that are at their default; `clock_of` makes the clock again."""
+    values: list[object] = [
+        clock.name, clock.n, clock.kind, clock.role, clock.unit, clock.holder, micros(clock.armed_at), micros(clock.due_at),
+        micros(clock.next_at), clock.rung, clock.times, int(clock.at_tier),
+    ]
+    rest = (clock.cap_at, clock.provisional, clock.held_until, clock.held_at, clock.paused_at, clock.paused_until, clock.pauses)
+    if any(rest):
+        values += [
+            micros_or_none(clock.cap_at), int(clock.provisional), micros_or_none(clock.held_until), list(clock.held_at),
+            micros_or_none(clock.paused_at), micros_or_none(clock.paused_until), clock.pauses,
+        ]
+    return values
+
+
+def _clock_of(name: str, n: int, kind: str, role: str, unit: str, holder: str | None, armed_at: int, due_at: int, next_at: int, rung: int,  # noqa: PLR0917 - the places of a list
+              times: int, at_tier: int, cap_at: int | None = None, provisional: int = 0, held_until: int | None = None,
+              held_at: Sequence[str] = (), paused_at: int | None = None, paused_until: int | None = None, pauses: int = 0) -> Clock:
+    return Clock(
+        name, n, kind, role, unit, holder, instant(armed_at), instant(due_at), instant(next_at), rung, times, instant_or_none(cap_at),
+        bool(provisional), instant_or_none(held_until), tuple(_TIER[tier] for tier in held_at), instant_or_none(paused_at),
+        instant_or_none(paused_until), pauses, bool(at_tier),
+    )
+
+
+def values_of(case: Case, head: bytes, state: str, clocks: str, *, two: bool, sole: bool) -> tuple[Any, ...]:
     """Return the values of a case's row in the order of CASE_COLUMNS, without the id."""
     return (
         case.number, case.workflow, case.procedure, case.unit, case.subject, case.parent, case.stage, case.tier.value,
         case.risk.value, case.peak.value, case.danger, case.lead and case.lead.value, case.final, micros(case.opened_at),
         micros_or_none(case.closed_at),
         micros(case.last_at), case.version, case.answers_role, case.answers_unit, case.answers, micros_or_none(case.next_at),
-        micros_or_none(case.due_at), case.ended_by, case.ended_second, two, sole, head, state,
+        micros_or_none(case.due_at), case.ended_by, case.ended_second, two, sole, head, state, clocks,
     )
 
 
 def clock_values(case_id: int, clock: Clock) -> tuple[Any, ...]:
     """Return the values of a clock's row in the order of CLOCK_COLUMNS."""
     return (
-        case_id, clock.name, clock.n, clock.kind, clock.role, clock.unit, clock.holder, micros(clock.armed_at),
-        micros(clock.due_at), micros(clock.next_at), clock.rung, clock.times, micros_or_none(clock.cap_at), clock.provisional,
-        micros_or_none(clock.held_until), ",".join(clock.held_at), micros_or_none(clock.paused_at),
-        micros_or_none(clock.paused_until), clock.pauses,
+        case_id, clock.name, clock.n, clock.kind, clock.role, clock.unit, clock.holder, micros(clock.armed_at), micros(clock.due_at),
+        micros_or_none(clock.cap_at), clock.provisional, clock.at_tier,
     )
 
 
 def clock_from(row: Sequence[Any]) -> Clock:
-    """Return the clock of a row that has CLOCK_COLUMNS."""
-    (_, name, n, sort, role, unit, holder, armed_at, due_at, next_at, rung, times, cap_at, provisional, held_until, held_at,
-     paused_at, paused_until, pauses) = row
-    return Clock(
-        name, n, sort, role, unit, holder, instant(armed_at), instant(due_at), instant(next_at), rung, times,
-        instant_or_none(cap_at), bool(provisional), instant_or_none(held_until),
-        tuple(_TIER[tier] for tier in held_at.split(",")) if held_at else (),
-        instant_or_none(paused_at), instant_or_none(paused_until), pauses,
-    )
+    """Return the clock of a row that has CLOCK_COLUMNS; where its ladder stood is in the log and no longer here."""
+    _, name, n, sort, role, unit, holder, armed_at, due_at, cap_at, provisional, at_tier = row
+    due = instant(due_at)
+    return Clock(name, n, sort, role, unit, holder, instant(armed_at), due, due, 0, 0, instant_or_none(cap_at), bool(provisional),
+                 at_tier=bool(at_tier))
 
 
-def stored_from(row: Sequence[Any], clocks: tuple[Clock, ...], clock_ids: tuple[int, ...]) -> Stored:
-    """Return the case of a row that has CASE_COLUMNS, with its running clocks."""
+def stored_from(row: Sequence[Any]) -> Stored:
+    """Return the case of a row that has CASE_COLUMNS."""
     (case_id, number, workflow, procedure, unit, subject, parent, stage, tier, risk, peak, danger, lead, final, opened_at,
-     closed_at, last_at, version, answers_role, answers_unit, answers, _, _, ended_by, ended_second, two, sole, head, state) = row
+     closed_at, last_at, version, answers_role, answers_unit, answers, _, _, ended_by, ended_second, two, sole, head, state, clocks) = row
     fields = json.loads(state) if state != "{}" else {}
     pick = fields.get
     done = pick("done")
@@ -128,7 +155,8 @@ def stored_from(row: Sequence[Any], clocks: tuple[Clock, ...], clock_ids: tuple[
         {move: Done(by, instant(at), seq) for move, (by, at, seq) in done.items()} if done else {},
         pick("armings") or {},
         frozenset(recused) if recused else frozenset(),
-        clocks,
+        tuple(_clock_of(*values) for values in json.loads(clocks)),
         tuple(Proposal(seq, move, by, instant(at), _RISK[risk]) for seq, move, by, at, risk in proposals) if proposals else (),
+        tuple(Grant(person, instant(until), reads, seq) for person, until, reads, seq in pick("grants", ())),
     )
-    return Stored(case_id, case, head, bool(two), bool(sole), clock_ids)
+    return Stored(case_id, case, head, bool(two), bool(sole))

@@ -17,7 +17,13 @@ from crisis_engine.store.open import Tx
 from crisis_engine.store.record import decode
 
 _ARMED = "SELECT 1 FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed'"
-_LEAST = "SELECT min(d.{0}) FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed'"
+# The places of a clock in the case's `clocks`: see store/case.py.
+_DUE, _NEXT, _PAUSED, _PAUSED_UNTIL = (f"json_extract(k.value, '$[{place}]')" for place in (7, 8, 16, 17))
+_LEAST = "SELECT min({0}) FROM json_each(c.clocks) k"
+_OF_CLOCKS = "SELECT json_group_array(p) FROM (SELECT json_array({}) AS p FROM json_each(c.clocks) k ORDER BY p)".format(
+    ", ".join(f"json_extract(k.value, '$[{place}]')" for place in (0, 1, 2, 3, 4, 5, 6, 7, 11)))
+_OF_ROWS = ("SELECT json_group_array(p) FROM (SELECT json_array(d.name, d.n, d.sort, d.role, d.unit, d.holder, d.armed_at, d.due_at,"
+            " d.at_tier) AS p FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed' ORDER BY p)")
 _HEARD = (
     " AND c.id NOT IN (SELECT n.case_id FROM crisis_notice n WHERE n.why = 'alarm')"   # read once: notices have no index by case
     " AND NOT EXISTS (SELECT 1 FROM crisis_event e WHERE e.case_id = c.id AND e.kind = 'rung_fired' AND e.header LIKE '%\"alarm\"_true%')"
@@ -33,11 +39,13 @@ _RECUSED = "SELECT 1 FROM crisis_recusal r WHERE r.case_id = c.id AND r.person =
 
 # ruff: noqa: S608 - every piece of these statements is a constant of this file
 QUERIES: Mapping[str, str] = MappingProxyType({
-    "clocked": f"SELECT c.number FROM crisis_case c WHERE c.final IS NULL AND (c.next_at IS NULL OR NOT EXISTS ({_ARMED}))",
+    "clocked": f"SELECT c.number FROM crisis_case c WHERE c.final IS NULL"
+               f" AND (c.next_at IS NULL OR c.clocks = '[]' OR NOT EXISTS ({_ARMED}))",
     "next": "SELECT c.number FROM crisis_case c WHERE c.final IS NULL"
-            f" AND (c.next_at IS NOT ({_LEAST.format('next_at')}) OR c.due_at IS NOT ({_LEAST.format('due_at')}))",
-    "pauses": "SELECT DISTINCT c.number FROM crisis_deadline d JOIN crisis_case c ON c.id = d.case_id WHERE d.status = 'armed'"
-              " AND d.paused_at IS NOT NULL AND (d.paused_until IS NULL OR d.next_at > d.paused_until)",
+            f" AND (c.next_at IS NOT ({_LEAST.format(_NEXT)}) OR c.due_at IS NOT ({_LEAST.format(_DUE)}))",
+    "queues": f"SELECT c.number FROM crisis_case c WHERE ({_OF_CLOCKS}) IS NOT ({_OF_ROWS})",
+    "pauses": f"SELECT DISTINCT c.number FROM crisis_case c, json_each(c.clocks) k WHERE {_PAUSED} IS NOT NULL"
+              f" AND ({_PAUSED_UNTIL} IS NULL OR {_NEXT} > {_PAUSED_UNTIL})",
     "answered": "SELECT c.number FROM crisis_case c WHERE c.final IS NULL"
                 f" AND (c.answers IS NULL OR EXISTS ({_ARMED} AND d.holder IS NULL)){_HEARD}",
     "rungs": "SELECT DISTINCT c.number FROM crisis_event e JOIN crisis_case c ON c.id = e.case_id WHERE e.kind = 'rung_fired'"
@@ -74,7 +82,8 @@ GUARDIANS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "crisis_case": ("table", "crisis_case_clocked"), "crisis_event": ("table", "crisis_event_two"),
     "crisis_notice": ("table", "crisis_notice_key"), "crisis_deadline_last_kept": ("trigger", ""),
     "crisis_deadline_never_deleted": ("trigger", ""), "crisis_case_never_deleted": ("trigger", ""),
-    "crisis_event_never_replaced": ("trigger", ""), "crisis_case_rules_kept": ("trigger", ""),
+    "crisis_event_never_replaced": ("trigger", ""), "crisis_event_lowered_by_two": ("trigger", ""),
+    "crisis_case_rules_kept": ("trigger", ""),
     **{f"{table}_never_{change}": ("trigger", "") for table in ("crisis_leaf", "crisis_checkpoint", "crisis_cosignature", "crisis_verifier")
        for change in ("updated", "deleted")},
     "crisis_tile_never_deleted": ("trigger", ""), "crisis_tile_only_grows": ("trigger", ""), "crisis_leaf_in_turn": ("trigger", ""),

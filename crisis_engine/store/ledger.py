@@ -1,4 +1,4 @@
-"""What the rules stand on and the house's own notes: definitions, calendar, versions, heartbeats, who read what."""
+"""What the rules stand on and the house's own notes: definitions, calendar, versions, heartbeats."""
 
 from __future__ import annotations
 
@@ -81,11 +81,6 @@ class LedgerRows(Statements):
     def heartbeats(self) -> dict[str, datetime]:
         """Return when each part of the daemon last showed life."""
         return {name: instant(at) for name, at in self._rows("SELECT name, at FROM crisis_daemon ORDER BY name")}
-
-    def log_read(self, who: str, what: str, number: str | None, at: datetime, why: str = "") -> None:
-        """Keep that somebody read something, of a case if there is one."""
-        self._run("INSERT INTO crisis_access_log (who, what, number, at, why) VALUES (:who, :what, :number, :at, :why)",
-                  who=who, what=what, number=number, at=micros(at), why=why)
 
     def counts(self) -> dict[str, int]:
         """Return how many rows there are of each kind that `crisis doctor` tells about."""

@@ -17,12 +17,14 @@ from crisis_engine.store.log import LogReads
 from crisis_engine.store.migrate import make_current, refuse_other
 from crisis_engine.store.outbox import OutboxRows
 from crisis_engine.store.read import CaseReads
+from crisis_engine.store.read_log import ReadLogRows
 from crisis_engine.store.receipt import ReceiptRows
+from crisis_engine.store.register import RegisterReads
 from crisis_engine.store.roster import RosterRows
 from crisis_engine.store.tree import TreeRows
 
 
-class Tx(CaseReads, CaseWrites, LogReads, OutboxRows, ReceiptRows, RosterRows, LedgerRows, TreeRows):
+class Tx(CaseReads, CaseWrites, LogReads, OutboxRows, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, LedgerRows, TreeRows):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 
 
@@ -126,4 +128,5 @@ class Store:
             try:
                 connection.commit()
             except DBAPIError as error:
+                sqlite.undo(connection)   # SQLAlchemy takes it for ended, SQLite goes on with it
                 raise sqlite.translate(error) from error

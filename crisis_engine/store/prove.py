@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -14,7 +14,7 @@ from crisis_engine.core.events import Event
 from crisis_engine.core.evolve import Folding
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.store import sqlite
-from crisis_engine.store.case import CASE_COLUMNS, CLOCK_COLUMNS, clock_values, state_of, values_of
+from crisis_engine.store.case import CASE_COLUMNS, CLOCK_COLUMNS, clock_values, clocks_of, state_of, values_of
 from crisis_engine.store.record import GENESIS, RawRecord, proven
 
 CHAIN, FOLD, CLOCKS, RULES = "chain", "fold", "clocks", "rules"
@@ -33,7 +33,7 @@ _RECORDS = (
 _CASES = f"SELECT {CASE_COLUMNS} FROM crisis_case WHERE id > :after AND id <= :last ORDER BY id"  # noqa: S608 (constants)
 _CLOCKS = (
     f"SELECT {CLOCK_COLUMNS} FROM crisis_deadline WHERE status = 'armed' AND case_id > :after AND case_id <= :last"  # noqa: S608 (constants)
-    " ORDER BY case_id, id"
+    " ORDER BY case_id, name, n"
 )
 _NUMBER, _PROCEDURE, _VERSION, _TWO, _SOLE, _HEAD = (
     CASE_COLUMNS.split(", ").index(name) for name in ("number", "procedure", "version", "two", "sole", "head")
@@ -161,10 +161,13 @@ class Walk:
     def _folded(self, number: str, folding: Folding, row: Sequence[Any], clocks: Sequence[Sequence[Any]]) -> Iterator[Flaw]:
         """Compare the row and the clocks column by column with what the log folds to, derived columns and all."""
         case = folding.case()
-        if values_of(case, row[_HEAD], state_of(case), two=row[_TWO], sole=row[_SOLE]) != tuple(row[1:]):
+        values = values_of(case, row[_HEAD], state_of(case), clocks_of(case), two=row[_TWO], sole=row[_SOLE])
+        if values[:-1] != tuple(row[1:-1]):
             yield Flaw(number, None, FOLD, "the row is not what its log comes to")
-        if [clock_values(row[0], clock) for clock in case.clocks] != list(clocks):
+        if values[-1] != row[-1]:
             yield Flaw(number, None, CLOCKS, "its clocks are not what its log comes to")
+        elif [clock_values(row[0], clock) for clock in sorted(case.clocks, key=_place)] != list(clocks):
+            yield Flaw(number, None, CLOCKS, "its clocks in the queues are not what its log comes to")
         rules = self._rules_of(case.procedure)
         if rules is not None and rules != (row[_TWO], row[_SOLE]):
             yield Flaw(number, None, RULES, "the row does not ask for the signatures that its procedure asks for")
@@ -179,6 +182,9 @@ class Walk:
             except CrisisError:
                 self._rules[digest] = None
         return self._rules[digest]
+
+
+_place = attrgetter("name", "n")
 
 
 def _printable(number: object) -> str:

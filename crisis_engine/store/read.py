@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from operator import itemgetter
@@ -35,18 +34,14 @@ class QueueRow(NamedTuple):
 
 
 _CASES = f"SELECT {CASE_COLUMNS} FROM crisis_case WHERE id {AMONG.format('ids')} ORDER BY id"  # noqa: S608 (constants)
-# By id: in the order in which they were armed, which is the order that the folded log gives.
-_CLOCKS = (
-    f"SELECT {CLOCK_COLUMNS}, id FROM crisis_deadline WHERE status = 'armed'"  # noqa: S608 (constants)
-    f" AND case_id {AMONG.format('ids')} ORDER BY case_id, id"
-)
 _QUEUE_COLUMNS = (
     "c.id, c.number, c.stage, c.tier, c.risk, c.danger, d.name, d.role, d.unit, d.holder, d.due_at, c.version, c.procedure"
 )
 _NOT_RECUSED = " AND NOT EXISTS (SELECT 1 FROM crisis_recusal r WHERE r.case_id = c.id AND r.person = :person)"
 _AT_A_POST = (
+    # A clock that goes with the tier is found through its case, by who answers.
     f"SELECT {_QUEUE_COLUMNS} FROM crisis_deadline d JOIN crisis_case c ON c.id = d.case_id"  # noqa: S608 (constants)
-    f" WHERE d.status = 'armed' AND d.unit = :unit AND d.role = :role{_NOT_RECUSED} ORDER BY d.due_at"
+    f" WHERE d.status = 'armed' AND NOT d.at_tier AND d.unit = :unit AND d.role = :role{_NOT_RECUSED} ORDER BY d.due_at"
 )
 _ANSWERED = (
     f"SELECT {_QUEUE_COLUMNS} FROM crisis_case c JOIN crisis_deadline d"  # noqa: S608 (constants)
@@ -70,13 +65,7 @@ class CaseReads(Statements):
         """Return the cases of these row ids with their running clocks, in the order of the ids; unknown ids are passed over."""
         if not ids:
             return []
-        bound = listed(ids)
-        clocks: defaultdict[int, list[Clock]] = defaultdict(list)
-        clock_ids: defaultdict[int, list[int]] = defaultdict(list)
-        for *row, row_id in self._rows(_CLOCKS, ids=bound):
-            clocks[row[0]].append(clock_from(row))
-            clock_ids[row[0]].append(row_id)
-        return [stored_from(row, tuple(clocks[row[0]]), tuple(clock_ids[row[0]])) for row in self._rows(_CASES, ids=bound)]
+        return [stored_from(row) for row in self._rows(_CASES, ids=listed(ids))]
 
     def due(self, now: datetime, limit: int, share: tuple[int, int] = (0, 1)) -> list[int]:
         """Return the row ids of at most so many open cases with a rung that is due, the longest overdue first.
@@ -110,7 +99,7 @@ class CaseReads(Statements):
         """
         return self._ids(
             "SELECT d.case_id AS id FROM crisis_duty h JOIN crisis_deadline d ON d.unit = h.unit AND d.role = h.role"
-            " WHERE h.person = :person AND d.status = 'armed' AND d.holder = :person UNION"
+            " WHERE h.person = :person AND d.status = 'armed' AND NOT d.at_tier AND d.holder = :person UNION"
             " SELECT id FROM crisis_case WHERE final IS NULL AND answers = :person AND tier NOT IN ('peer', 'class')"
             " AND answers_unit IN (SELECT unit FROM crisis_duty WHERE person = :person) UNION"
             " SELECT id FROM crisis_case WHERE final IS NULL AND answers = :person AND tier IN ('peer', 'class')"

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from crisis_engine.core.errors import NotFound, StaleVersion
+from crisis_engine.core.secret import Secret
 from crisis_engine.store.instant import instant, micros
 from crisis_engine.store.statement import Statements
 
@@ -35,7 +36,7 @@ class ReceiptRows(Statements):
         """Return what stands behind a token."""
         row = self._row("SELECT c.number, r.made_at, r.reporter FROM crisis_receipt r JOIN crisis_case c ON c.id = r.case_id"
                         " WHERE r.token = :token", token=token)
-        return None if row is None else Receipt(row[0], instant(row[1]), row[2])
+        return None if row is None else Receipt(row[0], instant(row[1]), Secret(row[2]))
 
     def put_command(self, key: str, digest: str, answer: str, at: datetime) -> None:
         """Keep the answer to a command under its key; StaleVersion if another command took the key in the meantime."""

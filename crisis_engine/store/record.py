@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -12,8 +12,9 @@ from secrets import token_bytes
 from typing import Any, NamedTuple
 
 from crisis_engine.core.errors import BadInput, StoreError
-from crisis_engine.core.events import EVENTS, FIELDS, Event, RungFired
+from crisis_engine.core.events import EVENTS, FIELDS, ClockArmed, Event, RungFired
 from crisis_engine.core.model import Risk, Tier
+from crisis_engine.core.secret import sealed
 from crisis_engine.store.instant import micros
 
 GENESIS = bytes(32)
@@ -67,6 +68,10 @@ def header_of(event: Event, commitment: bytes | None, prev: bytes) -> str:
     values = list(values_of(event))
     values.insert(commit_at, commitment.hex() if commitment is not None else None)
     values.insert(prev_at, prev.hex())
+    return _object(keys, values, event.kind)
+
+
+def _object(keys: tuple[str, ...], values: Iterable[Any], kind_of_event: str) -> str:
     parts: list[str] = []
     for key, value in zip(keys, values, strict=True):
         kind = type(value)
@@ -83,12 +88,17 @@ def header_of(event: Event, commitment: bytes | None, prev: bytes) -> str:
         elif kind is Tier or kind is Risk:
             parts.append(f'{key}"{value.value}"')
         elif kind is tuple:
-            parts.append(key + canonical(value))
+            parts.append(key + (_started(value) if value and type(value[0]) is ClockArmed else canonical(value)))
         elif isinstance(value, datetime):
             parts.append(f'{key}"{_iso(value)}"')
         else:
-            raise BadInput(f"{event.kind} has a value that cannot stand in the log: {kind.__name__} has no canonical form.")
+            raise BadInput(f"{kind_of_event} has a value that cannot stand in the log: {kind.__name__} has no canonical form.")
     return "{" + ",".join(parts) + "}"
+
+
+def _started(armed: Iterable[ClockArmed]) -> str:
+    """Return the clocks that a rung started: their own fields, for the record has the rest."""
+    return "[" + ",".join(_object(_ARMED_KEYS, _armed_values(one), one.kind) for one in armed) + "]"
 
 
 def envelope_of(secret: Mapping[str, Any], salt: bytes | None = None) -> tuple[bytes, bytes]:
@@ -133,7 +143,7 @@ def decode(header: str, envelope: bytes | None) -> Event:
     """
     try:
         values = _parsed(header)
-        secret = json.loads(open_envelope(envelope)[SALT_BYTES:]) if envelope else {}
+        secret: Any = sealed(json.loads(open_envelope(envelope)[SALT_BYTES:])) if envelope else {}
         return _event_of(values, secret)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError("A record of the log cannot be read.",
@@ -215,6 +225,9 @@ def _event_of(values: Mapping[str, Any], secret: Mapping[str, Any]) -> Event:
         value = get(name)
         fill(event, default if value is None else restore(value))
     _fill_secret(event, secret)
+    if (started := get("armed")) is not None:   # the clocks that a rung started: the record has the rest of what they say
+        shared = {"case": values["case"], "seq": values["seq"], "at": values["at"], "by": values["by"], "kind": ClockArmed.kind}
+        _fill_armed(event, tuple(_event_of({**one, **shared}, _CLOSED) for one in started))
     return event
 
 
@@ -261,6 +274,7 @@ _BY_ANNOTATION: dict[str, Callable[[Any], Any] | None] = {
     "str": None, "str | None": None, "int": None, "int | None": None, "bool": None,
     "Tier": _tier_of, "Tier | None": _tier_of, "Risk": _risk_of, "Risk | None": _risk_of,
     "datetime": _instant_of, "datetime | None": _instant_of,
+    "tuple[ClockArmed, ...] | None": None,  # restored with the record that has the rest of it
     "tuple[str, ...]": tuple, "tuple[tuple[str, str], ...]": lambda pairs: tuple(map(tuple, pairs)),
 }
 
@@ -273,8 +287,11 @@ def _shape_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[Event]
 
 
 _SHAPES = {cls: _shape_of(names) for cls, names in FIELDS.items()}
+_ARMED_KEYS = tuple(f'"{name}":' for name in sorted(FIELDS[ClockArmed]))
+_armed_values = attrgetter(*sorted(FIELDS[ClockArmed]))
 _new = object.__new__
 _fill_secret = Event.__dict__["secret"].__set__
+_fill_armed = RungFired.__dict__["armed"].__set__
 
 Fill = Callable[[Event, Any], None]
 Reader = tuple[type[Event], frozenset[str], tuple[tuple[Fill, str, Any], ...], tuple[tuple[Fill, str, Any, Callable[[Any], Any]], ...]]

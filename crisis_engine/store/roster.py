@@ -10,6 +10,7 @@ from secrets import token_hex
 from typing import Any, NamedTuple, Protocol
 
 from crisis_engine.core.model import Absence, Duty, Guardian, Person, Subject, Unit
+from crisis_engine.core.secret import Secret
 from crisis_engine.store.instant import instant, instant_or_none, micros, micros_or_none
 from crisis_engine.store.sqlite import AMONG, listed
 from crisis_engine.store.statement import Statements
@@ -89,6 +90,14 @@ _ABSENCES = "SELECT person, begins_at, ends_at FROM crisis_absence"
 _BY_RANK = " ORDER BY unit, role, rank, person, begins_at"
 _SUBJECTS = "SELECT id, ref, unit, name FROM crisis_subject"
 _GUARDIANS = "SELECT id, subject, name, contact FROM crisis_guardian"
+_TWO_OFFICES = (
+    "SELECT DISTINCT a.person, a.role, b.role FROM crisis_duty a JOIN crisis_duty b"  # noqa: S608 (constants)
+    " ON b.person = a.person AND b.role > a.role"
+    " WHERE a.role " + AMONG.format("roles") + " AND b.role " + AMONG.format("roles")
+    + " AND coalesce(a.ends_at, :ever) > coalesce(b.begins_at, 0) AND coalesce(b.ends_at, :ever) > coalesce(a.begins_at, 0)"
+    " ORDER BY a.person"
+)
+_EVER = 2**62   # microseconds: a duty that has no end outlasts every other
 _UNDER = " WHERE {0} = :unit OR ({0} > :unit || '/' AND {0} < :unit || '0')"  # "0" is the character after "/"
 
 
@@ -124,30 +133,30 @@ class RosterRows(Statements):
     def person(self, person_id: str) -> Person | None:
         """Return the person of that id."""
         row = self._row("SELECT id, name, contact FROM crisis_person WHERE id = :id", id=person_id)
-        return None if row is None else Person(*row)
+        return None if row is None else _person(row)
 
     def persons(self) -> list[Person]:
         """Return everybody who can hold a duty."""
-        return [Person(*row) for row in self._rows("SELECT id, name, contact FROM crisis_person ORDER BY id")]
+        return [_person(row) for row in self._rows("SELECT id, name, contact FROM crisis_person ORDER BY id")]
 
     def subject(self, ref: str) -> Subject | None:
         """Return the child of that ref, the school's own id."""
         row = self._row(_SUBJECTS + " WHERE ref = :ref", ref=ref)
-        return None if row is None else Subject(*row)
+        return None if row is None else _subject(row)
 
     def subject_by_id(self, subject_id: str) -> Subject | None:
         """Return the child of that random key, which cases carry."""
         row = self._row(_SUBJECTS + " WHERE id = :id", id=subject_id)
-        return None if row is None else Subject(*row)
+        return None if row is None else _subject(row)
 
     def guardian(self, guardian_id: str) -> Guardian | None:
         """Return the guardian of that id."""
         row = self._row(_GUARDIANS + " WHERE id = :id", id=guardian_id)
-        return None if row is None else Guardian(*row)
+        return None if row is None else _guardian(row)
 
     def guardians_of(self, ref: str) -> list[Guardian]:
         """Return the guardians of the child of that ref."""
-        return [Guardian(*row) for row in self._rows(_GUARDIANS + " WHERE subject = :ref ORDER BY id", ref=ref)]
+        return [_guardian(row) for row in self._rows(_GUARDIANS + " WHERE subject = :ref ORDER BY id", ref=ref)]
 
     def units_under(self, unit: str | None = None) -> list[Unit]:
         """Return a unit and all under it, or all units, in the order of their paths."""
@@ -159,7 +168,11 @@ class RosterRows(Statements):
 
     def subjects_under(self, unit: str | None = None) -> Iterator[Subject]:
         """Yield the children of a unit and all under it, or all children."""
-        return (Subject(*row) for row in self._stream(_SUBJECTS + _within("unit", unit) + " ORDER BY unit, ref", **_named(unit)))
+        return (_subject(row) for row in self._stream(_SUBJECTS + _within("unit", unit) + " ORDER BY unit, ref", **_named(unit)))
+
+    def two_offices(self, roles: Collection[str]) -> list[tuple[str, str, str]]:
+        """Return (person, role, role) for each person with duties of two of these roles at one time."""
+        return [(person, one, other) for person, one, other in self._rows(_TWO_OFFICES, roles=listed(roles), ever=_EVER)]
 
     def absences(self) -> list[Absence]:
         """Return all absences, those past too."""
@@ -282,3 +295,18 @@ def _unit(row: Sequence[Any]) -> Unit:
 def _duty(row: Sequence[Any]) -> Duty:
     role, unit, person, begins_at, ends_at, rank, hours, on_call = row
     return Duty(role, unit, person, instant_or_none(begins_at), instant_or_none(ends_at), rank, hours, bool(on_call))
+
+
+def _person(row: Sequence[Any]) -> Person:
+    person_id, name, contact = row
+    return Person(person_id, Secret(name), Secret(contact))
+
+
+def _subject(row: Sequence[Any]) -> Subject:
+    subject_id, ref, unit, name = row
+    return Subject(subject_id, ref, unit, Secret(name))
+
+
+def _guardian(row: Sequence[Any]) -> Guardian:
+    guardian_id, subject, name, contact = row
+    return Guardian(guardian_id, subject, Secret(name), Secret(contact))

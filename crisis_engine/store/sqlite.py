@@ -51,6 +51,7 @@ _BREACHES: dict[str, tuple[type[CrisisError], str]] = {
     "crisis_case_clocked": (ProofFailed, "The database refused an open case without a running clock."),
     "crisis_case_two": (ProofFailed, "The database refused an ending that two people must sign and two did not."),
     "crisis_event_two": (ProofFailed, "The database refused an event that two people must sign and two did not."),
+    "crisis_event_danger_two": (ProofFailed, "The database refused an event that two people must sign and two did not."),
     "append-only": (ProofFailed, "The database refused a change of the log: it is append-only."),
 }
 
@@ -110,6 +111,13 @@ def only_read(connection: Connection, *, only: bool) -> None:
     raw = connection.connection.dbapi_connection
     if raw is not None:
         raw.execute(f"PRAGMA query_only = {int(only)}")
+
+
+def undo(connection: Connection) -> None:
+    """Afterwards nothing of a transaction whose commit failed is left on this connection."""
+    raw = connection.connection.dbapi_connection
+    if raw is not None:
+        raw.rollback()
 
 
 def has_table(connection: Connection, name: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Integer, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -50,7 +50,7 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
 
 
 class CaseRow(Row, table=True):
-    """A case as it stands now; `state` holds what no query looks at, `head` the hash of the last event."""
+    """A case as it stands now; `clocks` holds those that run, `state` what no query looks at, `head` the hash of the last event."""
 
     __tablename__ = "crisis_case"
     __table_args__ = (
@@ -58,7 +58,7 @@ class CaseRow(Row, table=True):
         _one_of("tier", TIERS, "crisis_case_tier"),
         _one_of("risk", RISKS, "crisis_case_risk"),
         _one_of("peak", RISKS, "crisis_case_peak"),
-        CheckConstraint("final IS NOT NULL OR next_at IS NOT NULL", name="crisis_case_clocked"),  # promise 1
+        CheckConstraint("final IS NOT NULL OR (next_at IS NOT NULL AND clocks <> '[]')", name="crisis_case_clocked"),  # promise 1
         CheckConstraint(
             "final IS NULL OR (ended_by IS NOT NULL AND ended_by <> '' AND (final IN ('merged') OR NOT two"
             " OR (ended_second IS NOT NULL AND ended_second <> '' AND ended_by <> ended_second)))",
@@ -102,10 +102,11 @@ class CaseRow(Row, table=True):
     sole: bool
     head: bytes = Field(sa_type=LargeBinary)
     state: str = Field(sa_type=Text)
+    clocks: str = Field(sa_type=Text)
 
 
 class DeadlineRow(Row, table=True):
-    """One arming of one clock; the sweep finds its case by the case's `next_at`."""
+    """One arming of one clock: whose queue it stands in while it runs, and how it ended. How it stands now is in the case's `clocks`."""
 
     __tablename__ = "crisis_deadline"
     __table_args__ = (
@@ -113,7 +114,7 @@ class DeadlineRow(Row, table=True):
         _one_of("status", ("armed", "met", "dropped"), "crisis_deadline_status"),
         _partial("crisis_deadline_armed", "case_id", where="status = 'armed'"),
         _partial("crisis_deadline_ended", "case_id", where="status <> 'armed'"),
-        _partial("crisis_deadline_queue", "unit", "role", "due_at", where="status = 'armed'"),
+        _partial("crisis_deadline_queue", "unit", "role", "due_at", where="status = 'armed' AND NOT at_tier"),
         _partial("crisis_deadline_unheld", "case_id", where="status = 'armed' AND holder IS NULL"),
         _partial("crisis_deadline_provisional", "case_id", where="status = 'armed' AND provisional"),
     )
@@ -128,16 +129,9 @@ class DeadlineRow(Row, table=True):
     holder: str | None
     armed_at: int = _micros()
     due_at: int = _micros()
-    next_at: int = _micros()
-    rung: int
-    times: int
     cap_at: int | None = _micros(null=True)
     provisional: bool
-    held_until: int | None = _micros(null=True)
-    held_at: str
-    paused_at: int | None = _micros(null=True)
-    paused_until: int | None = _micros(null=True)
-    pauses: int
+    at_tier: bool
     status: str
     ended_at: int | None = _micros(null=True)
     late: bool | None
@@ -148,13 +142,15 @@ class EventRow(Row, table=True):
 
     __tablename__ = "crisis_event"
     __table_args__ = (
+        ForeignKeyConstraint(["case_id"], ["crisis_case.id"], deferrable=True, initially="DEFERRED"),
         UniqueConstraint("case_id", "seq", name="crisis_event_seq"),
+        CheckConstraint("kind <> 'danger_ended' OR two", name="crisis_event_danger_two"),
         CheckConstraint("NOT two OR (second IS NOT NULL AND second <> '' AND second <> \"by\")", name="crisis_event_two"),
         _partial("crisis_event_rung", "case_id", "deadline", "rung", "times", where="kind = 'rung_fired'", unique=True),
     )
 
     id: int | None = _key()
-    case_id: int = _case()
+    case_id: int = Field(sa_type=_ID)
     seq: int
     at: int = _micros()
     kind: str
@@ -213,7 +209,7 @@ class NoticeRow(Row, table=True):
 
     __tablename__ = "crisis_notice"
     __table_args__ = (
-        UniqueConstraint("key", name="crisis_notice_key"),
+        UniqueConstraint("case_id", "key", name="crisis_notice_key"),  # a key begins with its case's number
         _one_of("status", ("waiting", "sent", "failed", "dead"), "crisis_notice_status"),
         _partial("crisis_notice_waiting", "next_try_at", where="status = 'waiting'"),
     )
@@ -380,10 +376,10 @@ class DaemonRow(Row, table=True):
 
 
 class AccessLogRow(Row, table=True):
-    """Who read what of which case, and why; it stands beside the chain, not in it."""
+    """Who read what of which case, how secret, and why; it stands beside the chain, and triggers keep it from being changed."""
 
     __tablename__ = "crisis_access_log"
-    __table_args__ = (Index("crisis_access_log_number", "number", "at"),)
+    __table_args__ = (Index("crisis_access_log_number", "number", "at"), Index("crisis_access_log_who", "who", "at"))
 
     id: int | None = _key()
     who: str
@@ -391,3 +387,5 @@ class AccessLogRow(Row, table=True):
     number: str | None
     at: int = _micros()
     why: str
+    tier: int
+    glass: int

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from .access import ACCESS
 from .audit import AUDIT
 from .field import FIELD
 from .help import HELP
@@ -37,5 +38,7 @@ def keys() -> tuple[str, ...]:
 
 _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
-CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({**FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **AUDIT})
+CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
+    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **AUDIT,
+})
 """Every key with its text in each language; a key stands in one part only."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 AUDIT: Mapping[str, tuple[str, str]] = MappingProxyType({
-    "help.audit": ("记录的证明：封存、会签、校验、导出。", "The proof of the log: seal, cosign, verify, export."),
     "help.audit seal": ("把新增的记录封存进总账，并签出一张校验点。", "Seal what is new in the log of all cases and sign a checkpoint."),
     "help.audit checkpoint": ("打印最新的校验点，供另处保存。", "Print the newest checkpoint, to be kept elsewhere."),
     "help.audit export": ("导出一个个案的卷宗：记录、证明、公钥和独立的校验程序。",
@@ -36,7 +35,6 @@ AUDIT: Mapping[str, tuple[str, str]] = MappingProxyType({
                        "The dossier is in {file} ({size} bytes). To check it: python3 verify.py {file}"),
     "audit.out_exists.message": ("文件 {name} 已存在或写不了。", "The file {name} exists or cannot be written."),
     "audit.out_exists.way_out": ("请另取文件名；已有的文件从不覆盖。", "Choose another name; no file is written over."),
-    "option.because": ("理由，会记入查阅记录。", "The reason, which the read log keeps."),
     "dossier.title": ("个案 {number} 卷宗", "Dossier of case {number}"),
     "dossier.about": ("时间为中国时间。导出者无权阅读的内容不在其中，承诺值仍在记录里。",
                       "Times are China's. What the exporter may not read is not here; its commitment stays in the records."),

@@ -51,6 +51,8 @@ FIELD: Mapping[str, tuple[str, str]] = MappingProxyType({
     "role.city_duty": ("市级值班员", "city duty officer"),
     "role.city_leading_group": ("市领导小组", "city leading group"),
     "role.operator": ("系统管理员", "operator"),
+    "role.security_officer": ("安全管理员", "security officer"),
+    "role.auditor": ("审计员", "auditor"),
     "role.tier_holder": ("当前层级的负责人", "whoever answers"),
     "role.addressee": ("受托单位", "addressee"),
     "role.engine": ("系统", "the engine"),

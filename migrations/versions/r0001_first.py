@@ -30,10 +30,20 @@ _TRIGGERS = (
     BEGIN SELECT RAISE(ABORT, 'crisis_event is append-only'); END
     """,
     # INSERT OR REPLACE deletes without a delete trigger where a connection did not ask for recursive ones: so it is met before.
+    # FAIL, not ABORT: to be able to undo a statement that aborts, SQLite would copy every page before each record that is written.
     """
     CREATE TRIGGER crisis_event_never_replaced BEFORE INSERT ON crisis_event
     WHEN EXISTS (SELECT 1 FROM crisis_event WHERE case_id = NEW.case_id AND seq = NEW.seq) OR NEW.id IN (SELECT id FROM crisis_event)
-    BEGIN SELECT RAISE(ABORT, 'crisis_event is append-only: crisis_event.case_id, crisis_event.seq'); END
+    BEGIN SELECT RAISE(FAIL, 'crisis_event is append-only: crisis_event.case_id, crisis_event.seq'); END
+    """,
+    # Promise 4: what lowers a risk from red or orange was signed by two; which risk it was stands in the last record that set one.
+    """
+    CREATE TRIGGER crisis_event_lowered_by_two BEFORE INSERT ON crisis_event
+    WHEN NEW.kind = 'risk_lowered' AND NOT NEW.two AND (
+        SELECT json_extract(header, '$.risk') FROM crisis_event
+        WHERE case_id = NEW.case_id AND seq < NEW.seq AND kind IN ('opened', 'risk_raised', 'risk_lowered') ORDER BY seq DESC LIMIT 1
+    ) IN ('red', 'orange')
+    BEGIN SELECT RAISE(FAIL, 'crisis_event_two'); END
     """,
     # Promise 1: an open case keeps an armed clock of its own. A case row is written before its clocks, so an ending passes.
     """
@@ -187,6 +197,7 @@ def _case() -> None:
         sa.Column("sole", sa.Boolean(), nullable=False),
         sa.Column("head", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("clocks", sa.Text(), nullable=False),
         sa.CheckConstraint(
             "final IS NULL OR (ended_by IS NOT NULL AND ended_by <> '' AND (final IN ('merged') OR NOT two"
             " OR (ended_second IS NOT NULL AND ended_second <> '' AND ended_by <> ended_second)))",
@@ -195,7 +206,7 @@ def _case() -> None:
         sa.CheckConstraint("peak IN ('unrated', 'blue', 'yellow', 'orange', 'red')", name="crisis_case_peak"),
         sa.CheckConstraint("risk IN ('unrated', 'blue', 'yellow', 'orange', 'red')", name="crisis_case_risk"),
         sa.CheckConstraint("tier IN ('peer', 'class', 'grade', 'school', 'county', 'city')", name="crisis_case_tier"),
-        sa.CheckConstraint("final IS NOT NULL OR next_at IS NOT NULL", name="crisis_case_clocked"),
+        sa.CheckConstraint("final IS NOT NULL OR (next_at IS NOT NULL AND clocks <> '[]')", name="crisis_case_clocked"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("number", name="crisis_case_number"),
     )
@@ -348,16 +359,9 @@ def _deadline() -> None:
         sa.Column("holder", sa.String(), nullable=True),
         sa.Column("armed_at", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
-        sa.Column("next_at", sa.BigInteger(), nullable=False),
-        sa.Column("rung", sa.Integer(), nullable=False),
-        sa.Column("times", sa.Integer(), nullable=False),
         sa.Column("cap_at", sa.BigInteger(), nullable=True),
         sa.Column("provisional", sa.Boolean(), nullable=False),
-        sa.Column("held_until", sa.BigInteger(), nullable=True),
-        sa.Column("held_at", sa.String(), nullable=False),
-        sa.Column("paused_at", sa.BigInteger(), nullable=True),
-        sa.Column("paused_until", sa.BigInteger(), nullable=True),
-        sa.Column("pauses", sa.Integer(), nullable=False),
+        sa.Column("at_tier", sa.Boolean(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("late", sa.Boolean(), nullable=True),
@@ -370,7 +374,7 @@ def _deadline() -> None:
     op.create_index("crisis_deadline_ended", "crisis_deadline", ["case_id"], **_where("status <> 'armed'"))
     op.create_index("crisis_deadline_unheld", "crisis_deadline", ["case_id"], **_where("status = 'armed' AND holder IS NULL"))
     op.create_index("crisis_deadline_provisional", "crisis_deadline", ["case_id"], **_where("status = 'armed' AND provisional"))
-    op.create_index("crisis_deadline_queue", "crisis_deadline", ["unit", "role", "due_at"], **_where("status = 'armed'"))
+    op.create_index("crisis_deadline_queue", "crisis_deadline", ["unit", "role", "due_at"], **_where("status = 'armed' AND NOT at_tier"))
 
 
 def _event() -> None:
@@ -392,8 +396,9 @@ def _event() -> None:
         sa.Column("deadline", sa.String(), nullable=True),
         sa.Column("rung", sa.Integer(), nullable=True),
         sa.Column("times", sa.Integer(), nullable=True),
+        sa.CheckConstraint("kind <> 'danger_ended' OR two", name="crisis_event_danger_two"),
         sa.CheckConstraint("NOT two OR (second IS NOT NULL AND second <> '' AND second <> \"by\")", name="crisis_event_two"),
-        sa.ForeignKeyConstraint(["case_id"], ["crisis_case.id"]),
+        sa.ForeignKeyConstraint(["case_id"], ["crisis_case.id"], deferrable=True, initially="DEFERRED"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("case_id", "seq", name="crisis_event_seq"),
     )
@@ -435,7 +440,7 @@ def _notice() -> None:
         sa.CheckConstraint("status IN ('waiting', 'sent', 'failed', 'dead')", name="crisis_notice_status"),
         sa.ForeignKeyConstraint(["case_id"], ["crisis_case.id"]),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("key", name="crisis_notice_key"),
+        sa.UniqueConstraint("case_id", "key", name="crisis_notice_key"),
     )
     op.create_index("crisis_notice_waiting", "crisis_notice", ["next_try_at"], **_where("status = 'waiting'"))
 
