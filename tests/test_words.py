@@ -29,7 +29,7 @@ SPEAKERS = [*sorted((ROOT / "cli").glob("*.py")), *sorted((ROOT / "notify").glob
 
 FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "option.", "help.", "refused.", "number.", "notice.what.",
             "read.", "roster.stop", "roster.warn", "definitions.workflows", "definitions.policies", "definitions.access", "duty.",
-            "dossier.")
+            "dossier.", "pack.")
 """Keys that are put together from a name at run time."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from crisis_engine.words import knows, say
 
-_STYLE = (
+STYLE = (
     "body{font-family:serif;max-width:60em;margin:2em auto;line-height:1.5}table{border-collapse:collapse;width:100%}"
     "th,td{border-bottom:1px solid #999;padding:.2em .5em;text-align:left;vertical-align:top;overflow-wrap:anywhere}"
     "td:first-child{white-space:nowrap}dt{font-weight:bold}pre{white-space:pre-wrap;overflow-wrap:anywhere}"
@@ -23,7 +23,7 @@ def document_of(
     """Return the page: for each language the case, its history, and how the dossier is checked."""
     sections = "".join(_section(lang, number, facts[lang], lines, note) for lang, lines in history.items())
     return (
-        f'<!DOCTYPE html>\n<html lang="zh"><head><meta charset="utf-8"><title>{escape(number)}</title><style>{_STYLE}</style></head>\n'
+        f'<!DOCTYPE html>\n<html lang="zh"><head><meta charset="utf-8"><title>{escape(number)}</title><style>{STYLE}</style></head>\n'
         f"<body>{sections}</body></html>\n"
     )
 

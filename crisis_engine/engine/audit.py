@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -231,7 +232,7 @@ class Audit(Worlds):
 
         `kept` is the text of a checkpoint kept on paper or elsewhere, with which the log must begin. Where there is much to do,
         it is divided among so many `processes` (Python starts them by "spawn": a script needs its `if __name__ == "__main__"`).
-        `progress` is told the number of cases so far. Nothing is written. Raises NotAllowed, FileError (`kept`), StoreError.
+        `progress` is told the number of cases so far. What came of it is noted in the read log. Raises NotAllowed, FileError, StoreError.
         """
         from crisis_engine.store.attest import compare  # noqa: PLC0415
 
@@ -261,8 +262,17 @@ class Audit(Worlds):
                 report.sealed = tx.sealed()
         report.count += len(ours)
         report.flaws = [flaw for place in sorted(found) for flaw in found[place]][:MOST_FLAWS] + ours
+        self._note(by, report)
         log("audit.verified", by=by, cases=report.cases, events=report.events, flaws=report.count)
         return report
+
+    def _note(self, by: str, report: VerifyReport) -> None:
+        """Keep in the read log that somebody proved the database and what came of it; a copy that may only be read keeps nothing."""
+        from crisis_engine.store.read_log import ReadEntry  # noqa: PLC0415
+
+        first = next((flaw.number for flaw in report.flaws if flaw.number), None)
+        with suppress(StoreError), self.store.writing() as tx:
+            tx.log_read(ReadEntry(by, "audit.verify", first, self.now(), 0, "" if report.ok else f"flaws: {report.count}"))
 
     def _apart(self, shares: Sequence[tuple[int, int] | None], processes: int) -> Iterator[tuple[int, VerifyReport]]:
         """Yield what processes of their own found in each share, as they come."""

@@ -20,6 +20,7 @@ from crisis_engine.core.world import World
 from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 
 from .audit import Audit
+from .compliance import Compliance
 from .export import Export
 from .gather import Sources, actor_of, subject_of
 from .glass import Glass
@@ -47,7 +48,7 @@ def open_engine(
     return Engine(Store.open(url, create=create), Sources(access), clock or wall_clock, tuple(channels), lang=lang, link=link)
 
 
-class Engine(Audit, Export, Glass):
+class Engine(Audit, Export, Compliance, Glass):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------

@@ -82,6 +82,8 @@ PROOF: Mapping[str, str] = {
     "This is no checkpoint: its third line is no root.": "这不是校验点：第三行不是根。",
     "This is no checkpoint: a line below the blank one is no signature.": "这不是校验点：空行下有一行不是签名。",
     "Take the whole text, as `crisis audit checkpoint` prints it.": "请取 `crisis audit checkpoint` 打印的全文。",
+    "{year} is no year of this database.": "{year} 不是本库的年份。",
+    "Give a year such as 2026.": "请给出年份，如 2026。",
     # ---- export ------------------------------------------------------------------------------------------------------------
     "This case is not sealed yet.": "这个个案还没有封存。",
     "Run `crisis audit seal`, then export it again.": "运行 `crisis audit seal`，然后再导出。",

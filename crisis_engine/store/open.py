@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from crisis_engine.core.errors import Busy, StoreError
 from crisis_engine.store import sqlite
 from crisis_engine.store.append import CaseWrites
+from crisis_engine.store.evidence import EvidenceReads
 from crisis_engine.store.ledger import LedgerRows
 from crisis_engine.store.log import LogReads
 from crisis_engine.store.migrate import make_current, refuse_other
@@ -24,7 +25,9 @@ from crisis_engine.store.roster import RosterRows
 from crisis_engine.store.tree import TreeRows
 
 
-class Tx(CaseReads, CaseWrites, LogReads, OutboxRows, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, LedgerRows, TreeRows):
+class Tx(
+    CaseReads, CaseWrites, LogReads, OutboxRows, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, LedgerRows, TreeRows, EvidenceReads,
+):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 
 
