@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from types import MappingProxyType
@@ -12,15 +12,16 @@ from crisis_engine.core import events as ev
 from crisis_engine.core.calendar import CHINA
 from crisis_engine.core.case import Case
 from crisis_engine.core.errors import CrisisError, StoreError
-from crisis_engine.core.evolve import evolve
+from crisis_engine.core.evolve import Folding
 from crisis_engine.core.guard import is_raised
 from crisis_engine.core.model import Risk, Tier
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.workflow import ClockDef
 from crisis_engine.engine import Engine
 from crisis_engine.refusals import in_chinese
-from crisis_engine.store import Stored, Tx
+from crisis_engine.store import Tx
 from crisis_engine.store import examine as ask
+from crisis_engine.store.prove import CHAIN, CLOCKS, FOLD, RULES, Seen
 
 __all__ = ["MOST_NUMBERS", "SAMPLE", "Finding", "examine"]
 
@@ -90,8 +91,7 @@ class _Examination:
         yield from self._guarded("undelivered", self._undelivered)
         yield from self._guarded("definitions", self._definitions)
         yield from self._guarded("sweeps", self._sweeps)
-        yield from self._guarded("chain", self._chain)
-        yield from self._guarded("fold", self._walk)
+        yield from self._guarded("chain", self._walk)
 
     def _guarded(self, name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
         try:
@@ -177,30 +177,15 @@ class _Examination:
     def _stride(self) -> int:
         return max(1, self.tx.counts()["cases"] // SAMPLE) if self.quick else 1
 
-    def _chain(self) -> list[Finding]:
-        """The store proves its own log; a sentence begins with `case NUMBER`, and only the number is kept."""
-        if not self.quick:
-            sentences: Iterable[str] = self.tx.verify()
-        else:
-            numbers = (number for ids in ask.case_ids(self.tx, stride=self._stride()) for number in ask.numbers_of(self.tx, ids).values())
-            sentences = (sentence for number in numbers for sentence in self.tx.verify(number))
-        found = self._told("chain", (sentence.removeprefix("case ").partition(":")[0].partition(",")[0] for sentence in sentences))
-        return found if not found[0].ok or self.tx.opens() else [self._say("chain", (), 0, "_sealed")]
-
     def _walk(self) -> list[Finding]:
-        """Fold each log and hold it against the row, and against what the pinned procedure asks of a case that stands so."""
-        for ids in ask.case_ids(self.tx, stride=self._stride()):
-            rows = self._rows(ids)
-            for case_id, events in ask.logs(self.tx, ids):
-                stored = rows.pop(case_id, None)
-                if events is None or stored is None:
-                    self._note("fold", ask.numbers_of(self.tx, [case_id])[case_id])
-                else:
-                    self._one(stored, events)
-            for case_id in rows:  # a row without a log
-                self._note("fold", ask.numbers_of(self.tx, [case_id])[case_id])
-            self.seen += len(ids)
-        return [self._say(name, self.numbers.get(name, ()), self.counts.get(name, 0), seen=self.seen) for name in _WALKED]
+        """Prove each case as `crisis audit verify` does, and hold it against what its pinned procedure asks of a case that stands so."""
+        for seen in self.tx.walk().every(stride=self._stride()):
+            for check in dict.fromkeys(_CHECKS[flaw.check] for flaw in seen.flaws):
+                self._note(check, seen.number)
+            self._one(seen)
+            self.seen += 1
+        found = [self._say(name, self.numbers.get(name, ()), self.counts.get(name, 0), seen=self.seen) for name in ("chain", *_WALKED)]
+        return found if not found[0].ok or self.tx.opens() else [self._say("chain", (), 0, "_sealed"), *found[1:]]
 
     def _note(self, name: str, number: str) -> None:
         kept = self.numbers.setdefault(name, [])
@@ -208,34 +193,29 @@ class _Examination:
         if len(kept) < MOST_NUMBERS:
             kept.append(number)
 
-    def _rows(self, ids: list[int]) -> dict[int, Stored | None]:
-        """Read the rows of a batch; one that makes no sense as a case is None, and spoils no other."""
-        try:
-            return {stored.id: stored for stored in self.tx.cases(ids)}
-        except (CrisisError, ValueError, KeyError, TypeError):
-            if len(ids) == 1:
-                return {ids[0]: None}
-            half = len(ids) // 2
-            return {**self._rows(ids[:half]), **self._rows(ids[half:])}
-
-    def _one(self, stored: Stored, events: list[ev.Event]) -> None:
-        procedure = self._procedure(stored.case.procedure)
-        case: Case | None = None
+    def _one(self, seen: Seen) -> None:
+        folding = Folding()
+        procedure: Procedure | None = None
         lowered = True
         try:
-            for event in events:
-                lowered = lowered and _signed(case, event, procedure)
-                case = evolve(case, event)
-        except (ValueError, KeyError):
-            case = None
-        if case is None or replace(case, clocks=()) != replace(stored.case, clocks=()):
-            self._note("fold", stored.case.number)
-        elif case.clocks != stored.case.clocks:
-            self._note("clocks", stored.case.number)
-        if not lowered or (procedure is not None and stored.two == _settles_with_parent(procedure)):
-            self._note("lowered", stored.case.number)
-        if procedure is not None and stored.case.open and _silent(stored.case, procedure):
-            self._note("standing", stored.case.number)
+            for event in seen.events:
+                procedure = self._procedure(event.procedure) if isinstance(event, ev.Opened) else procedure
+                lowered = lowered and _signed(folding.risk, event, procedure)
+                folding.add(event)
+        except (ValueError, KeyError):  # a flaw of the fold, which was noted
+            pass
+        if not lowered and not any(flaw.check == RULES for flaw in seen.flaws):
+            self._note("lowered", seen.number)
+        case = self._stored(seen.case_id) if seen.flaws else folding.case() if seen.events else None
+        if case is not None and procedure is not None and case.open and _silent(case, procedure):
+            self._note("standing", seen.number)
+
+    def _stored(self, case_id: int) -> Case | None:
+        """Return the case as its row says, where row and log differ; None where the row makes no sense as a case."""
+        try:
+            return next((stored.case for stored in self.tx.cases([case_id])), None)
+        except (CrisisError, ValueError, KeyError, TypeError):
+            return None
 
     def _procedure(self, digest: str) -> Procedure | None:
         """Return the pinned procedure; one that is missing or unsound is a finding of its own."""
@@ -269,13 +249,13 @@ def _stands(clock: ClockDef, case: Case, procedure: Procedure) -> bool:
     return case.stage in clock.stages
 
 
-def _signed(case: Case | None, event: ev.Event, procedure: Procedure | None) -> bool:
-    """Whether two different people stand behind an event that lowers or ends."""
+def _signed(risk: Risk | None, event: ev.Event, procedure: Procedure | None) -> bool:
+    """Whether two different people stand behind an event that lowers, from this risk, or ends."""
     if isinstance(event, ev.DangerEnded):
         return event.second is not None and event.second != event.by
-    if isinstance(event, ev.RiskLowered) and case is not None:
+    if isinstance(event, ev.RiskLowered):
         from_risks = {Risk.RED, Risk.ORANGE} | set(procedure.policy.second_to_lower_from if procedure is not None else ())
-        return case.risk not in from_risks or (event.second is not None and event.second != event.by)
+        return risk not in from_risks or (event.second is not None and event.second != event.by)
     if isinstance(event, ev.Moved) and event.final is not None and event.final != "merged":
         settled = procedure is not None and _settles_with_parent(procedure)
         return settled or (event.second is not None and event.second != event.by)
@@ -287,6 +267,7 @@ def _clock(at: datetime) -> str:
 
 
 _ELSEWHERE = frozenset({"gone_holders", "undelivered"})
+_CHECKS = {CHAIN: "chain", FOLD: "fold", CLOCKS: "clocks", RULES: "lowered"}
 _WALKED = ("standing", "lowered", "fold", "clocks")
 
 # name -> promise, then Chinese and English when it holds, then Chinese and English when it does not (the same where it cannot fail)

@@ -4,7 +4,7 @@ The city of the sweep is real in everything that a sweep touches: a million open
 the generated city with its whole roster; a hundred thousand of them are due at one instant, in random order of their rows. A full
 escalation writes the case, the fired clock, the oversight clock that a raise starts, two hash-chained events and a notice, durably.
 
-    python -m tests.bench [--cases 1000000] [--due 100000] [--keep FOLDER]
+    python -m tests.bench [--cases 1000000] [--due 100000] [--lives 25000] [--keep FOLDER]
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -159,6 +160,58 @@ def bench_sweep(path: Path, scratch: Path, due: int, raw: float) -> Iterator[str
         yield f"idle sweep sqlite: {idle * 1000:.3f} ms"
 
 
+def build_lives(path: Path, cases: int, meetings: int = 12) -> int:
+    """Fill a database with cases that people worked on for some weeks, 3 events and 3 for each meeting, notes and all."""
+    with ce.open_engine(f"sqlite:///{path}", clock=SettableClock(NOW)) as engine:
+        engine.import_roster(generate_city(seed=1, schools=20, pupils=1_000))
+        classes = [unit["id"] for unit in engine.roster(subjects=False)["units"] if unit["kind"] == "class"]
+        sources = Sources()
+        with engine.store.writing() as tx:
+            procedure = sources.procedure_for(tx, "school_crisis_v1", "xinyang")
+        for start in range(0, cases, 500):
+            changes = []
+            for place in range(start, min(start + 500, cases)):
+                unit = classes[place % len(classes)]
+                counselor = Found("counselor", unit.rsplit("/", 2)[0], Tier.SCHOOL, "p-31")
+                first = _case(f"L{place:08}", unit, counselor, "p-11", NOW, procedure.hash)
+                events = [*first.events, *_meetings(first, meetings)]
+                changes.append(Change(before=None, after=fold(events), events=tuple(events), notices=(), two=True, sole=True))
+            with engine.store.writing() as tx:
+                tx.append(changes)
+            progress(f"building lives: {start:,} of {cases:,} cases")
+    progress("")
+    return cases * (3 + 3 * meetings)
+
+
+def _meetings(first: Change, count: int) -> Iterator[ev.Event]:
+    """What the counselor did: each time a note, the clock met, and the next one armed."""
+    number, armed = first.after.number, first.events[2]
+    assert isinstance(armed, ev.ClockArmed)
+    for place in range(count):
+        at, seq = NOW - timedelta(hours=20) + timedelta(minutes=place), 4 + 3 * place
+        yield ev.Moved(case=number, seq=seq, at=at, by="p-31", move="note", origin="acknowledged", to="acknowledged",
+                       secret={"text": f"Met at noon for the {place}th time; she ate with her friends and slept better than last week."})
+        yield ev.ClockMet(case=number, seq=seq + 1, at=at, by="p-31", clock=armed.clock, n=place + 1, late=False)
+        yield replace(armed, seq=seq + 2, at=at, n=place + 2)
+
+
+def bench_audit(folder: Path, cases: int) -> Iterator[str]:
+    """Seal a log that nobody has sealed yet, then prove all of it, by one process and by two."""
+    path = folder / "lives.db"
+    events = build_lives(path, cases)
+    with ce.open_engine(f"sqlite:///{path}", clock=SettableClock(NOW)) as engine:
+        operator = next(duty["person"] for duty in engine.roster(subjects=False)["duties"] if duty["role"] == "operator")
+        seconds = timed(engine.seal)
+        yield f"audit seal sqlite: {events / seconds:,.0f} events/s into {engine.checkpoint(by=operator).checkpoint.size:,} leaves"
+        for count in (1, 2):
+            begin = time.perf_counter()
+            report = engine.verify(by=operator, processes=count)
+            seconds = time.perf_counter() - begin
+            if not report.ok or report.events != events:
+                raise SystemExit(f"verify saw {report.events} events of {events}: {report.flaws[:1]}")
+            yield f"audit verify sqlite, {count} {'processes' if count > 1 else 'process'}: {events / seconds:,.0f} events/s"
+
+
 def bench_act(path: Path, raw: float) -> Iterator[str]:
     """Report, then act: each command durable and alone in its transaction."""
     clock = SettableClock(datetime(2026, 3, 2, 1, 0, tzinfo=UTC))
@@ -239,6 +292,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--cases", type=int, default=1_000_000)
     arguments.add_argument("--due", type=int, default=100_000)
+    arguments.add_argument("--lives", type=int, default=25_000, help="cases of 39 events each that are sealed and proven")
     arguments.add_argument("--keep", type=Path, help="keep the database in this folder and use the one that is there")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -248,7 +302,8 @@ def main() -> None:
             build(city, given.cases, given.due)
         raw = statistics.median(raw_limit(Path(tempfile.mkdtemp(dir=folder))) for _run in range(3))
         for line in itertools.chain(
-            bench_access(), bench_act(folder / "act.db", raw), bench_console(city), bench_sweep(city, folder, given.due, raw),
+            bench_access(), bench_act(folder / "act.db", raw), bench_audit(folder, given.lives), bench_console(city),
+            bench_sweep(city, folder, given.due, raw),
         ):
             print(line, flush=True)
 

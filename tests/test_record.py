@@ -150,7 +150,7 @@ def test_an_envelope_of_a_later_kind_is_refused_and_not_misread() -> None:
 
 
 def test_a_redacted_secret_is_no_flaw() -> None:
-    assert list(flaws(replace(raw(fired()), secret=None), GENESIS, 1)) == []
+    assert list(flaws(raw(fired())._replace(secret=None), GENESIS, 1)) == []
 
 
 def flipped(part: bytes, at: int) -> bytes:
@@ -164,7 +164,7 @@ def test_a_flipped_byte_is_named(field: str, at: int) -> None:
     whole = raw(fired())
     stored = getattr(whole, field)
     change: dict[str, Any] = {field: flipped(stored, at % len(stored))}
-    assert list(flaws(replace(whole, **change), GENESIS, 1))
+    assert list(flaws(whole._replace(**change), GENESIS, 1))
 
 
 def test_every_flipped_byte_of_a_header_is_named() -> None:
@@ -172,7 +172,7 @@ def test_every_flipped_byte_of_a_header_is_named() -> None:
     data = whole.header.encode()
     for at in range(len(data)):
         header = flipped(data, at).decode(errors="replace")
-        assert "header and hash do not fit" in list(flaws(replace(whole, header=header), GENESIS, 1))
+        assert "header and hash do not fit" in list(flaws(whole._replace(header=header), GENESIS, 1))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_every_flipped_byte_of_a_header_is_named() -> None:
     [{"kind": "moved"}, {"by": "p-9"}, {"at": 5}, {"number": "BBB-222"}, {"second": "p-9"}, {"two": True}, {"rung": 9}, {"times": 9}],
 )
 def test_a_column_that_tells_another_story_than_its_header_is_named(change: dict[str, Any]) -> None:
-    assert list(flaws(replace(raw(fired()), **change), GENESIS, 1)) == ["columns and header do not fit"]
+    assert list(flaws(raw(fired())._replace(**change), GENESIS, 1)) == ["columns and header do not fit"]
 
 
 def test_a_gap_and_a_stranger_before_are_named() -> None:

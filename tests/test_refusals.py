@@ -72,7 +72,8 @@ class Source:
         if name == "Verdict":
             denied = "allowed" in given and ast.unparse(given["allowed"]) == "False"
             return [("", given["rule"])] if denied else []
-        places = {"_wrong": slice(1, 3), "_when": slice(1, 2), "append": slice(0, 1 if ast.unparse(node.func) == "reasons.append" else 0)}
+        places = {"Flaw": slice(3, 4), "_wrong": slice(1, 3), "_when": slice(1, 2),
+                  "append": slice(0, 1 if ast.unparse(node.func) == "reasons.append" else 0)}
         return [("", text) for text in node.args[places.get(name, slice(0))]]
 
     def expand(self, node: ast.expr, function: ast.FunctionDef | None) -> list[str]:

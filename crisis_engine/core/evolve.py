@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any
 
 from . import events as ev
 from .case import Case, Clock, Done, Grant, Proposal
-from .model import Tier, higher_risk
+from .model import Risk, Tier, higher_risk
+
+Changes = dict[str, Any]
 
 
 def evolve(case: Case | None, event: ev.Event) -> Case:
     """Return the case after the event. An event that does not fit its case raises ValueError: the log is broken."""
     if case is None:
-        if not isinstance(event, ev.Opened):
-            raise ValueError(f"case {event.case} does not begin with `opened` but with `{event.kind}`")
-        return Case(
-            number=event.case, workflow=event.workflow, procedure=event.procedure, unit=event.unit, subject=event.subject,
-            parent=event.parent, stage=event.stage, tier=event.tier, risk=event.risk, peak=event.risk, opened_at=event.at,
-            last_at=event.at, version=event.seq, opened_from=event.tier, signal_seq=event.seq, signal_at=event.at,
-            done={event.move: Done(event.by, event.at, event.seq)},
-        )
+        return Case(**_begun(event))
     if event.seq != case.version + 1:
         raise ValueError(f"case {case.number}: event {event.seq} does not follow {case.version}")
     if event.kind not in _APPLY:
@@ -33,12 +29,28 @@ def evolve(case: Case | None, event: ev.Event) -> Case:
     return _but(case, changed)
 
 
+def _begun(event: ev.Event) -> Changes:
+    """Return the fields of a case that the first event sets."""
+    if not isinstance(event, ev.Opened):
+        raise ValueError(f"case {event.case} does not begin with `opened` but with `{event.kind}`")  # noqa: TRY004 (the log is broken)
+    return {
+        "number": event.case, "workflow": event.workflow, "procedure": event.procedure, "unit": event.unit, "subject": event.subject,
+        "parent": event.parent, "stage": event.stage, "tier": event.tier, "risk": event.risk, "peak": event.risk, "opened_at": event.at,
+        "last_at": event.at, "version": event.seq, "opened_from": event.tier, "signal_seq": event.seq, "signal_at": event.at,
+        "done": {event.move: Done(event.by, event.at, event.seq)},
+    }
+
+
 def also_armed(case: Case, armed: ev.ClockArmed) -> Case:
     """Return the case after one more clock that its last rung started."""
     return _but(case, _armed(case, armed))
 
 
 _FIELDS = tuple(field.name for field in fields(Case))
+_DEFAULTS = {  # frozen or never written on: every draft may begin with the same ones
+    each.name: each.default if each.default_factory is MISSING else each.default_factory()
+    for each in fields(Case) if each.default is not MISSING or each.default_factory is not MISSING
+}
 _PLACE = {name: place for place, name in enumerate(_FIELDS)}
 _values_of = attrgetter(*_FIELDS)
 
@@ -51,17 +63,43 @@ def _but(case: Case, changed: Mapping[str, Any]) -> Case:
     return Case(*values)
 
 
+class Folding:
+    """A log being folded: what `evolve` does, written over one draft, so that a proof of a million events pays for one case a log."""
+
+    def __init__(self) -> None:
+        self._draft: Any = None   # has the attributes of a Case, and unlike it can be written on
+
+    def add(self, event: ev.Event) -> None:
+        """Take the next event; ValueError, as `evolve` raises it, when it does not fit."""
+        if self._draft is None:
+            self._draft = SimpleNamespace(**{**_DEFAULTS, **_begun(event)})
+            return
+        draft = self._draft.__dict__
+        apply = _APPLY.get(event.kind)
+        if apply is None or event.seq != draft["version"] + 1:
+            evolve(self.case(), event)   # says what is wrong
+        elif changed := apply(self._draft, event):
+            draft.update(changed)
+        draft["version"], draft["last_at"] = event.seq, event.at
+
+    @property
+    def risk(self) -> Risk | None:
+        """The risk as it is by now."""
+        return None if self._draft is None else self._draft.risk
+
+    def case(self) -> Case:
+        """Return the case as far as it was folded; ValueError before the first event."""
+        if self._draft is None:
+            raise ValueError("an empty log folds to nothing")
+        return Case(*_values_of(self._draft))
+
+
 def fold(events: Iterable[ev.Event]) -> Case:
     """Return the case that a whole log folds to."""
-    case: Case | None = None
+    folding = Folding()
     for event in events:
-        case = evolve(case, event)
-    if case is None:
-        raise ValueError("an empty log folds to nothing")
-    return case
-
-
-Changes = dict[str, Any]
+        folding.add(event)
+    return folding.case()
 
 
 def _moved(case: Case, event: ev.Moved) -> Changes:

@@ -20,6 +20,9 @@ from crisis_engine.core.retention import Retention
 from crisis_engine.core.world import World
 from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 
+from .audit import Audit
+from .compliance import Compliance
+from .export import Export
 from .forget import Forgetting, erased_lines
 from .gather import Sources, actor_of, subject_of
 from .glass import Glass
@@ -56,7 +59,7 @@ def open_engine(
     return engine
 
 
-class Engine(Glass, Secrecy, Forgetting):
+class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------

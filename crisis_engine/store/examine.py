@@ -1,18 +1,15 @@
-"""What a doctor asks the database: queries that find broken promises by case number, and logs read batch by batch."""
+"""What a doctor asks the database: queries that find broken promises by case number; store/prove.py walks through the logs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from crisis_engine.core.errors import StoreError
 from crisis_engine.core.events import Event, PersonRecused
 from crisis_engine.store import sqlite
 from crisis_engine.store.instant import instant, micros
@@ -89,6 +86,10 @@ GUARDIANS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "crisis_case_rules_kept": ("trigger", ""),
     "crisis_data_key_two": ("trigger", ""), "crisis_data_key_held": ("trigger", ""), "crisis_erasure_held": ("trigger", ""),
     "crisis_erasure": ("table", "crisis_erasure_two"), "crisis_subject_two": ("trigger", ""), "crisis_receipt_held": ("trigger", ""),
+    **{f"{table}_never_{change}": ("trigger", "") for table in ("crisis_leaf", "crisis_checkpoint", "crisis_cosignature", "crisis_verifier")
+       for change in ("updated", "deleted")},
+    "crisis_tile_never_deleted": ("trigger", ""), "crisis_tile_only_grows": ("trigger", ""), "crisis_leaf_in_turn": ("trigger", ""),
+    "crisis_checkpoint_in_turn": ("trigger", ""), "crisis_leaf": ("table", "crisis_leaf_whole"),
 })  # fmt: skip
 """What the database itself must hold so that it refuses the never-cases, with a word that stands in its text."""
 
@@ -127,34 +128,6 @@ def missing_guardians(tx: Tx) -> list[str]:
     """Return the names of the constraints, indexes and triggers of GUARDIANS that the database does not have."""
     there = {(kind, name): sql or "" for kind, name, sql in _stream(tx, "SELECT type, name, sql FROM sqlite_master")}
     return [name for name, (kind, word) in GUARDIANS.items() if (kind, name) not in there or word not in there[kind, name]]
-
-
-def case_ids(tx: Tx, *, stride: int = 1, batch: int = 500) -> Iterator[list[int]]:
-    """Yield the row ids of the cases in batches; with a stride only every so-many-th."""
-    after = 0
-    while True:
-        sql = "SELECT id FROM crisis_case WHERE id > :after AND id % :stride = 0 ORDER BY id LIMIT :batch"
-        ids = [row[0] for row in _stream(tx, sql, after=after, stride=stride, batch=batch)]
-        if not ids:
-            return
-        yield ids
-        after = ids[-1]
-
-
-def numbers_of(tx: Tx, ids: Sequence[int]) -> dict[int, str]:
-    """Return the numbers of these cases by row id, also of those whose row cannot be read as a case."""
-    sql = f"SELECT id, number FROM crisis_case WHERE id {sqlite.AMONG.format('ids')}"
-    return {row[0]: str(row[1]) for row in _stream(tx, sql, ids=sqlite.listed(ids))}
-
-
-def logs(tx: Tx, ids: Sequence[int]) -> Iterator[tuple[int, list[Event] | None]]:
-    """Yield the row id and the events of each of these cases, secrets left closed; None where a record cannot be read."""
-    sql = f"SELECT case_id, header FROM crisis_event WHERE case_id {sqlite.AMONG.format('ids')} ORDER BY case_id, seq"
-    for case_id, rows in groupby(_stream(tx, sql, ids=sqlite.listed(ids)), key=itemgetter(0)):
-        try:
-            yield case_id, [decode(header, None) for _, header in rows]
-        except StoreError:
-            yield case_id, None
 
 
 def definitions(tx: Tx) -> Iterator[tuple[str, str]]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import chain
-from typing import Any
+from collections.abc import Iterator
 
-from crisis_engine.core.errors import KeyFault, StoreError
+from crisis_engine.core.errors import BadInput, KeyFault, StoreError
 from crisis_engine.core.events import Event
 from crisis_engine.store.key import CASE, KeyRows
-from crisis_engine.store.record import GENESIS, RawRecord, decode, flaws, unseal_envelope
+from crisis_engine.store.prove import Walk
+from crisis_engine.store.record import RawRecord, decode, unseal_envelope
+from crisis_engine.store.seal import DataKey
 
 _RECORDS = (
     'SELECT c.number, e.seq, e.at, e.kind, e."by", e.second, e.two, e.header, e.commitment, e.secret, e.prev, e.hash, e.deadline,'
@@ -35,46 +34,49 @@ class LogReads(KeyRows):
     def records(self, number: str) -> Iterator[RawRecord]:
         """Yield the records of a case as they are stored, in order."""
         case_id = self._value("SELECT id FROM crisis_case WHERE number = :number", number=number)
-        return map(_record, self._rows(_RECORDS, id=case_id))
+        return map(RawRecord._make, self._rows(_RECORDS, id=case_id))
 
     def open_record(self, record: RawRecord) -> RawRecord:
-        """Return a record with its secret opened; without one where the case's key was shredded. StoreError where it does not open."""
+        """Return a record with its secret opened, for whoever checks its commitment or may read it.
+
+        Without one where the case's key was shredded, and in a copy without its master key, where all but the secrets can be checked.
+        One that does not open fits no commitment.
+        """
         if record.secret is None:
             return record
-        return replace(record, secret=unseal_envelope(self._key(CASE, record.number), record.secret, record.number, record.seq))
+        try:
+            return record._replace(secret=unseal_envelope(self._key_of(record.number), record.secret, record.number, record.seq))
+        except KeyFault:
+            return record._replace(secret=None)
+        except (StoreError, BadInput):   # also where the number is no text any more
+            return record._replace(secret=b"")
+
+    def _key_of(self, number: str) -> DataKey | None:
+        """Return a case's key, asked for once for all records that follow one another."""
+        if self._last is None or self._last[0] != number:
+            self._last = number, self._key(CASE, number)
+        return self._last[1]
+
+    _last: tuple[str, DataKey | None] | None = None
+
+    def last_case_id(self) -> int:
+        """Return the highest row id of a case; 0 where there is none."""
+        return int(self._value("SELECT max(id) FROM crisis_case") or 0)
+
+    def last_event_id(self) -> int:
+        """Return the highest row id of an event; 0 where there is none."""
+        return int(self._value("SELECT max(id) FROM crisis_event") or 0)
+
+    def walk(self) -> Walk:
+        """Return the walk that proves cases one after another."""
+        return Walk(self.connection, self.open_record)
 
     def verify(self, number: str | None = None) -> Iterator[str]:
         """Yield a sentence for each place where the log of one case, or of all, is not what was written; none when it is whole.
 
-        Checked are the chain, each commitment, gaps, the columns against the header and the case row's head and version. The
-        sentences name case and record, nothing of what they say.
+        Checked is all that store/prove.py checks of a case. The sentences name case and record, nothing of what they say.
         """
-        one = " WHERE number = :number" if number is not None else ""
-        sql = f"SELECT id, number, version, head FROM crisis_case{one} ORDER BY id"  # noqa: S608 (a constant)
-        for case_id, name, version, head in self._stream(sql, **({} if number is None else {"number": number})):
-            prev, seq = GENESIS, 0
-            try:
-                rows = self._rows(_RECORDS, id=case_id)
-            except StoreError as error:  # bytes that are no text any more: the other cases are still to be checked
-                yield f"case {name}: {error.message}"
-                continue
-            for row in rows:
-                record = _record(row)
-                try:
-                    found = flaws(self.open_record(record), prev, seq + 1)
-                except KeyFault:     # a copy without its key: all but the secrets can be checked
-                    found = flaws(replace(record, secret=None), prev, seq + 1)
-                except StoreError:
-                    found = chain(["secret and commitment do not fit"], flaws(replace(record, secret=None), prev, seq + 1))
-                for flaw in found:
-                    yield f"case {name}, record {record.seq}: {flaw}"
-                prev, seq = record.hash, record.seq
-            if seq != version:
-                yield f"case {name}: the row says version {version}, the log ends at {seq}"
-            elif prev != head:
-                yield f"case {name}: the row's head is not the last record's hash"
+        walk = self.walk()
+        for seen in walk.every() if number is None else walk.number(number):
+            yield from map(str, seen.flaws)
 
-
-def _record(row: Sequence[Any]) -> RawRecord:
-    number, seq, at, kind, by, second, two, *rest = row
-    return RawRecord(number, seq, at, kind, by, second, bool(two), *rest)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from crisis_engine.core.errors import Busy, StoreError
 from crisis_engine.store import sqlite
 from crisis_engine.store.append import CaseWrites
+from crisis_engine.store.evidence import EvidenceReads
 from crisis_engine.store.forget import ForgetRows
 from crisis_engine.store.key import MASTER
 from crisis_engine.store.ledger import LedgerRows
@@ -26,11 +27,13 @@ from crisis_engine.store.register import RegisterReads
 from crisis_engine.store.roster import RosterRows
 from crisis_engine.store.rotation import RotationRows
 from crisis_engine.store.shred import ledger_of
+from crisis_engine.store.tree import TreeRows
 from crisis_engine.store.vault import Vault
 
 
 class Tx(
     CaseReads, CaseWrites, LogReads, OutboxRows, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, RotationRows, ForgetRows, LedgerRows,
+    TreeRows, EvidenceReads,
 ):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 from hashlib import sha256
 from operator import attrgetter
 from secrets import token_bytes
-from typing import Any
+from typing import Any, NamedTuple
 
 from crisis_engine.core.errors import BadInput, StoreError
 from crisis_engine.core.events import EVENTS, FIELDS, ClockArmed, Event, RungFired
 from crisis_engine.core.model import Risk, Tier
 from crisis_engine.core.secret import sealed
+from crisis_engine.store.instant import micros
 from crisis_engine.store.seal import PLAIN, DataKey, place, seal, unseal
 
 GENESIS = bytes(32)
@@ -27,11 +28,12 @@ _EXACT = 2**53 - 1                # RFC 8785: a number beyond it is not the same
 # With sorted ASCII keys, no blanks, no floats and no escapes beyond the needed ones, this is RFC 8785 byte for byte.
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False,
                            check_circular=False).encode
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # json's own scanner, in C
+_CLOSED: Mapping[str, Any] = {}             # what an event has as its secret while nobody opened it
 _ESCAPED = json.encoder.encode_basestring   # quotes and escapes a text as `_encode` does
 
 
-@dataclass(frozen=True, slots=True)
-class RawRecord:
+class RawRecord(NamedTuple):
     """One row of the log as it is stored, for whoever checks it without trusting this package."""
 
     number: str
@@ -40,7 +42,7 @@ class RawRecord:
     kind: str
     by: str
     second: str | None
-    two: bool
+    two: bool | int
     header: str
     commitment: bytes | None
     secret: bytes | None
@@ -158,59 +160,93 @@ def decode(header: str, envelope: bytes | None) -> Event:
     StoreError when the header is not one of ours: a newer version wrote it, or somebody changed it.
     """
     try:
-        values = json.loads(header)
-        cls = EVENTS[values["kind"]]
-        told = _restored(cls, values)
+        values = _parsed(header)
         secret: Any = sealed(json.loads(open_envelope(envelope)[SALT_BYTES:])) if envelope else {}
-        at = datetime.fromisoformat(values["at"])
-        common = {"case": values["case"], "seq": values["seq"], "at": at, "by": values["by"]}
-        if told.get("armed") is not None:
-            told["armed"] = tuple(ClockArmed(**common, **_restored(ClockArmed, one)) for one in told["armed"])
-        return cls(**common, secret=secret, **told)
+        return _event_of(values, secret)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError("A record of the log cannot be read.",
                          way_out="Run `crisis doctor`: it names the broken records.") from error
 
 
-def _restored(cls: type[Event], values: Mapping[str, Any]) -> dict[str, Any]:
-    told = {name: restore(values[name]) if restore else values[name] for name, restore in _RESTORERS[cls].items() if name in values}
-    return {**_ABSENT[cls], **told}
-
-
 def flaws(record: RawRecord, prev: bytes, seq: int) -> Iterator[str]:
-    """Yield what is wrong with a record that should be number `seq` and follow the hash `prev`; nothing when it is whole.
+    """Yield what is wrong with a record that should be number `seq` and follow the hash `prev`; nothing when it is whole."""
+    yield from proven(record, prev, seq)[1]
 
-    A missing secret is no flaw: redaction takes the payload and leaves the commitment.
+
+def proven(record: RawRecord, prev: bytes, seq: int) -> tuple[Event | None, list[str]]:
+    """Return the event of a record, its secret left closed, and what is wrong with it as number `seq` after the hash `prev`.
+
+    A missing secret is no flaw: redaction takes the payload and leaves the commitment. The event is None where the header cannot be
+    read. A proof of the whole database calls this for each record, so it looks at everything once and makes nothing else.
     """
-    if record.seq != seq:
-        yield f"the log jumps from {seq - 1} to {record.seq}"
-    if record.prev != prev:
-        yield "does not follow the record before it"
-    if hash_of(record.prev, record.header) != record.hash:
-        yield "header and hash do not fit"
-    if record.secret is not None and (record.commitment is None or not _fits(record.secret, record.commitment)):
-        yield "secret and commitment do not fit"
+    number, own_seq, at, kind, by, second, two, header, commitment, secret, own_prev, digest, deadline, rung, times = record
+    reasons: list[str] = []
+    if own_seq != seq:
+        reasons.append(f"the log jumps from {seq - 1} to {own_seq}")
+    if own_prev != prev:
+        reasons.append("does not follow the record before it")
     try:
-        event = decode(record.header, None)
-        values = json.loads(record.header)
-        copied = (event.case, event.seq, event.at, event.kind, event.by, getattr(event, "second", None),
-                  getattr(event, "two", False), values["prev"], values.get("commit"))
-        fired = (f"{event.clock}.{event.n}", event.rung, event.times) if isinstance(event, RungFired) else (None, None, None)
-    except (StoreError, KeyError):
-        yield "header cannot be read"
-        return
-    commit = None if record.commitment is None else record.commitment.hex()
-    at = datetime.fromtimestamp(record.at // 10**6, UTC).replace(microsecond=record.at % 10**6)
-    columns = (record.number, record.seq, at, record.kind, record.by, record.second, record.two, record.prev.hex(), commit)
-    if columns != copied or fired != (record.deadline, record.rung, record.times):
-        yield "columns and header do not fit"
+        linked = sha256(own_prev + header.encode()).digest() == digest
+    except (TypeError, AttributeError, UnicodeEncodeError):   # a column that holds something else than it was made for
+        linked = False
+    if not linked:
+        reasons.append("header and hash do not fit")
+    if secret is not None and (commitment is None or not _fits(secret, commitment)):
+        reasons.append("secret and commitment do not fit")
+    try:
+        values = _parsed(header)
+        told = (values.get("second"), values.get("two", False), values["prev"], values.get("commit"))
+        event = _event_of(values, _CLOSED)
+        columns = (second, two, own_prev.hex(), None if commitment is None else commitment.hex())
+        fits = (event.case, event.seq, micros(event.at), event.kind, event.by) == (number, own_seq, at, kind, by) and told == columns
+    except (StoreError, KeyError, TypeError, ValueError, AttributeError):
+        reasons.append("header cannot be read")
+        return None, reasons
+    fired = (f"{event.clock}.{event.n}", event.rung, event.times) if type(event) is RungFired else (None, None, None)
+    if not fits or fired != (deadline, rung, times):
+        reasons.append("columns and header do not fit")
+    return event, reasons
 
 
 def _fits(envelope: bytes, commitment: bytes) -> bool:
     try:
         return sha256(open_envelope(envelope)).digest() == commitment
-    except StoreError:
+    except (StoreError, TypeError):
         return False
+
+
+def _parsed(header: str) -> dict[str, Any]:
+    """Return the JSON object of a header: `json.loads` without its look at blanks, which no header begins or ends with."""
+    try:
+        values, end = _scan(header, 0)
+    except StopIteration:
+        raise ValueError("no JSON") from None
+    if end != len(header) or type(values) is not dict:
+        raise ValueError("no JSON object, or more than one")
+    return values
+
+
+def _event_of(values: Mapping[str, Any], secret: Mapping[str, Any]) -> Event:
+    """Return the event of a parsed header; KeyError, TypeError, ValueError or AttributeError when it is none.
+
+    The slots are filled one by one: a proof reads a hundred thousand headers a second, and the dataclass' own `__init__` takes half
+    of a header's time. What a later version wrote beside the known fields is passed over.
+    """
+    cls, required, plain, restored = _READERS[values["kind"]]
+    if not required <= values.keys():
+        raise KeyError("a field is missing")
+    event: Event = _new(cls)
+    get = values.get
+    for fill, name, default in plain:
+        fill(event, get(name, default))
+    for fill, name, default, restore in restored:
+        value = get(name)
+        fill(event, default if value is None else restore(value))
+    _fill_secret(event, secret)
+    if (started := get("armed")) is not None:   # the clocks that a rung started: the record has the rest of what they say
+        shared = {"case": values["case"], "seq": values["seq"], "at": values["at"], "by": values["by"], "kind": ClockArmed.kind}
+        _fill_armed(event, tuple(_event_of({**one, **shared}, _CLOSED) for one in started))
+    return event
 
 
 def _iso(at: datetime) -> str:
@@ -248,11 +284,14 @@ def _refuse_inexact(value: object) -> None:
 
 # ---- the shape of each kind of event ----------------------------------------------------------------------------
 
+_instant_of = datetime.fromisoformat
+_tier_of, _risk_of = {str(tier): tier for tier in Tier}.__getitem__, {str(risk): risk for risk in Risk}.__getitem__
+
 # An annotation that is not listed stops the import: a new kind of field has to be thought of here.
 _BY_ANNOTATION: dict[str, Callable[[Any], Any] | None] = {
     "str": None, "str | None": None, "int": None, "int | None": None, "bool": None,
-    "Tier": Tier, "Tier | None": Tier, "Risk": Risk, "Risk | None": Risk,
-    "datetime": datetime.fromisoformat, "datetime | None": datetime.fromisoformat,
+    "Tier": _tier_of, "Tier | None": _tier_of, "Risk": _risk_of, "Risk | None": _risk_of,
+    "datetime": _instant_of, "datetime | None": _instant_of,
     "tuple[ClockArmed, ...] | None": None,  # restored with the record that has the rest of it
     "tuple[str, ...]": tuple, "tuple[tuple[str, str], ...]": lambda pairs: tuple(map(tuple, pairs)),
 }
@@ -268,10 +307,33 @@ def _shape_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[Event]
 _SHAPES = {cls: _shape_of(names) for cls, names in FIELDS.items()}
 _ARMED_KEYS = tuple(f'"{name}":' for name in sorted(FIELDS[ClockArmed]))
 _armed_values = attrgetter(*sorted(FIELDS[ClockArmed]))
-_RESTORERS = {cls: {f.name: _BY_ANNOTATION[str(f.type)] for f in fields(cls) if f.name in FIELDS[cls]} for cls in FIELDS}
-# A header leaves out what is None; a field that came to an old kind later has its default instead.
-_ABSENT: dict[type[Event], dict[str, None]] = {
-    cls: {f.name: None for f in fields(cls) if f.name in FIELDS[cls] and f.default is MISSING and f.default_factory is MISSING
-          and "None" in str(f.type)}
-    for cls in FIELDS
-}
+_new = object.__new__
+_fill_secret = Event.__dict__["secret"].__set__
+_fill_armed = RungFired.__dict__["armed"].__set__
+
+Fill = Callable[[Event, Any], None]
+Reader = tuple[type[Event], frozenset[str], tuple[tuple[Fill, str, Any], ...], tuple[tuple[Fill, str, Any, Callable[[Any], Any]], ...]]
+
+
+def _reader_of(cls: type[Event]) -> Reader:
+    """Return how a header of this kind becomes an event: the keys it must have, the plain fields, those that need a type of ours.
+
+    A header leaves out what is None; a field that came to an old kind later has its default instead.
+    """
+    required, plain, restored = set(), [], []
+    for field in fields(cls):
+        if field.name == "secret":
+            continue
+        fill = getattr(cls, field.name).__set__   # a slot
+        default = None if field.default is MISSING else field.default
+        if field.default is MISSING and "None" not in str(field.type):
+            required.add(field.name)
+        restore = _BY_ANNOTATION[str(field.type)]
+        if restore is None:
+            plain.append((fill, field.name, default))
+        else:
+            restored.append((fill, field.name, default, restore))
+    return cls, frozenset(required), tuple(plain), tuple(restored)
+
+
+_READERS = {kind: _reader_of(cls) for kind, cls in EVENTS.items()}

@@ -166,6 +166,22 @@ def fetch(connection: Connection, sql: str, binds: Mapping[str, object]) -> list
         raise translate(error) from error
 
 
+def fetch_bytes(connection: Connection, sql: str, binds: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    """Return the rows as `fetch` does, also where a text is none: bytes that are no UTF-8 become lone surrogates, equal to nothing."""
+    driver = _driver(connection)
+    usual, driver.text_factory = driver.text_factory, _as_it_stands
+    try:
+        return driver.execute(sql, binds).fetchall()
+    except sqlite3.Error as error:
+        raise translate(error) from error
+    finally:
+        driver.text_factory = usual
+
+
+def _as_it_stands(stored: bytes) -> str:
+    return stored.decode(errors="surrogateescape")
+
+
 def run(connection: Connection, sql: str, binds: Mapping[str, object]) -> int:
     """Run one write and return how many rows it touched."""
     try:

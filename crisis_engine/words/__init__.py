@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from .access import ACCESS
+from .audit import AUDIT
 from .field import FIELD
 from .help import HELP
 from .notice import NOTICES
@@ -39,6 +40,6 @@ def keys() -> tuple[str, ...]:
 _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
-    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS,
+    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT,
 })
 """Every key with its text in each language; a key stands in one part only."""

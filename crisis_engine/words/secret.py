@@ -50,7 +50,6 @@ SECRETS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "option.kind": ("case、subject、receipts 或 reads。", "case, subject, receipts or reads."),
     "option.ref": ("个案编号，或学生编号。", "Case number, or the pupil's id."),
     "option.erasure": ("提议的编号。", "The proposal's number."),
-    "option.out": ("新文件。", "A new file."),
     "forget.due": ("已到期限：个案 {cases}，学生 {subjects}，回执 {receipts}，查阅记录 {reads}。",
                    "Due: cases {cases}, pupils {subjects}, receipts {receipts}, reads {reads}."),
     "forget.proposal": ("待确认 {id}：{what}，提议人 {by}：{because}", "Open proposal {id}: {what}, by {by}: {because}"),
