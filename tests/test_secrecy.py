@@ -157,6 +157,18 @@ def test_a_name_that_was_moved_to_another_child_does_not_open(path: Path) -> Non
         list(tx.subjects_under())
 
 
+def test_an_index_that_was_moved_to_another_child_is_said(path: Path) -> None:
+    with opened(path) as engine, engine.store.writing() as tx:
+        one, other = tx.subject("stu-41"), tx.subject("stu-42")
+        assert one is not None
+        assert other is not None
+        swap = "UPDATE crisis_subject SET ref_index = ? WHERE id = ?"
+        tx.connection.exec_driver_sql(swap, ("x", one.id))
+        tx.connection.exec_driver_sql(swap, (tx.blind("ref", "stu-41"), other.id))
+    with opened(path) as engine, engine.store.reading() as tx, pytest.raises(StoreError, match="another child"):
+        tx.subject("stu-41")
+
+
 # ---- keys that are wrong ----------------------------------------------------------------------------------------------------------
 
 

@@ -68,9 +68,9 @@ class Secrecy(Allow):
 
         with self.store.writing() as tx:
             tx.log_key(by, "finished", current.id, self.now())
-            masters = tx.vault.masters
+            masters, left = tx.vault.masters, tx.keys_by_master().keys() - {current.id}
         self.store.scrub()
-        retired = _retire(masters, current)
+        retired = [] if left else _retire(masters, current)
         log("key.rotation_finished", by=by, master=current.id, keys=done)
         return {"master": current.id, "keys": done, "retired": retired}
 
