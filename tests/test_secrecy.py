@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisis_engine import Engine, KeyFault, NotAllowed, StoreError, open_engine
+from crisis_engine.cli import main
 from crisis_engine.core.model import Guardian, Person, Subject
 from crisis_engine.doctor import examine
 from crisis_engine.engine.secrecy import new_key_file
@@ -157,6 +158,18 @@ def test_a_name_that_was_moved_to_another_child_does_not_open(path: Path) -> Non
         list(tx.subjects_under())
 
 
+def test_an_index_that_was_moved_to_another_child_is_said(path: Path) -> None:
+    with opened(path) as engine, engine.store.writing() as tx:
+        one, other = tx.subject("stu-41"), tx.subject("stu-42")
+        assert one is not None
+        assert other is not None
+        swap = "UPDATE crisis_subject SET ref_index = ? WHERE id = ?"
+        tx.connection.exec_driver_sql(swap, ("x", one.id))
+        tx.connection.exec_driver_sql(swap, (tx.blind("ref", "stu-41"), other.id))
+    with opened(path) as engine, engine.store.reading() as tx, pytest.raises(StoreError, match="another child"):
+        tx.subject("stu-41")
+
+
 # ---- keys that are wrong ----------------------------------------------------------------------------------------------------------
 
 
@@ -279,6 +292,30 @@ def test_a_rotation_to_a_key_that_is_given_never_goes_back_to_an_old_one(path: P
         assert tx.person("p-11")
     with opened(path, master_key=old) as engine, engine.store.reading() as tx, pytest.raises(KeyFault, match="rotated away"):
         tx.person("p-11")
+
+
+def test_one_broken_data_key_does_not_keep_the_others_under_the_old_master_key(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE crisis_data_key SET wrapped = zeroblob(40) WHERE kind = 'subject'"
+                   " AND ref = (SELECT min(id) FROM crisis_subject)")
+    db.close()
+    with opened(path) as engine:
+        report = engine.rotate_key(by=OFFICER)
+        assert (report["broken"], report["retired"]) == (1, [])
+        status = engine.key_status(by=OFFICER)
+        assert sorted(status["by_master"].values()) == [1, report["keys"]]
+        assert status["log"][-1]["what"] == "unfinished"
+    assert len(read_keys(path.with_name("city.db.key"))) == 2, "the old key stays as long as a data key needs it"
+
+
+def test_the_first_command_says_in_both_languages_that_the_key_is_kept_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CRISIS_NOW", raising=False)
+    for lang, said in (("zh", "与数据库及其备份分开保管"), ("en", "apart from the database and its backups")):
+        assert main(["init", "--db", str(tmp_path / f"{lang}.db"), "--lang", lang]) == 0
+        assert said in capsys.readouterr().out
+        assert (tmp_path / f"{lang}.db.key").exists()
 
 
 class Cut(BaseException):

@@ -198,7 +198,8 @@ class ForgetRows(KeyRows):
         """Do again, in their order, what those lines say; return how many there were."""
         waiting = self.unreplayed()
         for line in waiting:
-            if line.what == "held" and not self._value("SELECT 1 FROM crisis_hold WHERE kind = :kind AND ref = :ref AND placed_at = :at",
+            if line.what == "held" and not self._value("SELECT 1 FROM crisis_hold WHERE kind = :kind AND ref = :ref"
+                                                       " AND (placed_at = :at OR lifted_at IS NULL)",
                                                        kind=line.kind, ref=line.ref, at=line.at):
                 self._hold(line.kind, line.ref, b"", line.by, line.at)
             elif line.what == "lifted":

@@ -29,6 +29,8 @@ SECRETS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "keys.sealed": ("已封存 {count} 行。", "Sealed {count} rows."),
     "keys.rotated": ("已换用主密钥 {master}，重新包装数据密钥 {count} 个。",
                      "Master key {master} is in use; {count} data keys were wrapped anew."),
+    "keys.broken": ("有 {count} 个数据密钥打不开，仍在旧主密钥之下：请与备份核对。",
+                    "{count} data keys do not open and stay under the old master key: compare with a backup."),
     "keys.retired": ("旧密钥已移到以 .retired 结尾的文件：旧备份还需要它，请与备份分开保存，备份销毁后一并销毁。",
                      "The old key lies in a file that ends in .retired, for old backups: keep it apart from them, destroy it after them."),
     "keys.new": ("新主密钥 {master} 已写入文件，只有本用户可读。", "The new master key {master} is in the file, for this user alone."),
