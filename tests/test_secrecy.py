@@ -27,7 +27,7 @@ from crisis_engine.example import example_roster
 from crisis_engine.notify import DeliveryFailed, Message
 from crisis_engine.roster import RosterSet
 from crisis_engine.store.key import blind_plain
-from crisis_engine.store.master import read_keys, write_keys
+from crisis_engine.store.master import MasterKey, read_keys, write_keys
 from crisis_engine.store.migrate import script_folder
 from crisis_engine.testing import SettableClock
 
@@ -180,7 +180,7 @@ def test_a_wrong_or_missing_key_is_said_and_nothing_is_changed(path: Path) -> No
     key = path.with_name("city.db.key")
     kept = key.read_bytes()
     for break_it, says in (
-        (lambda: write_keys(key, [secrets.token_bytes(32)]), "not among those given"),
+        (lambda: write_keys(key, [secrets.token_bytes(32)]), "not the key of this database"),
         (lambda: key.write_bytes(kept[:20]), "no whole key"),
         (lambda: key.chmod(0o604), "read by others"),
         (key.unlink, "is missing"),
@@ -316,6 +316,14 @@ def test_the_first_command_says_in_both_languages_that_the_key_is_kept_apart(
         assert main(["init", "--db", str(tmp_path / f"{lang}.db"), "--lang", lang]) == 0
         assert said in capsys.readouterr().out
         assert (tmp_path / f"{lang}.db.key").exists()
+
+
+def test_a_rotation_that_is_not_finished_says_that_it_needs_the_old_key_too(path: Path) -> None:
+    new = secrets.token_bytes(32)
+    with opened(path, master_key=[new, *read_keys(path.with_name("city.db.key"))]) as engine, engine.store.writing() as tx:
+        tx.begin_rotation(MasterKey.of(new), OFFICER, engine.now())
+    with opened(path, master_key=new) as engine, engine.store.reading() as tx, pytest.raises(KeyFault, match="not among those given"):
+        tx.person("p-11")
 
 
 class Cut(BaseException):

@@ -30,10 +30,12 @@ SECRETS: Mapping[str, str] = {
     "Run it by hand.": "请手工运行一次看看。",
     "The database has no master key yet.": "数据库还没有主密钥。",
     "The master key that was given is not the key of this database.": "给的主密钥不是这个数据库的密钥。",
-    "Give the key that the database was made with, or that it was last rotated to.": "请给建库时的密钥，或最近一次更换后的密钥。",
+    "Give the key it was made with or last rotated to; an old backup needs the key of its time.":
+        "请给建库时或最近一次更换后的密钥；旧备份要用当时的密钥。",
+    "The master key that was given was rotated away.": "给的主密钥已经被换下。",
+    "Give the present one.": "请给现在的密钥。",
     "A secret is sealed under a master key that is not among those given.": "有内容是用另一个主密钥封存的，给的密钥里没有它。",
-    "Give that key too, beside the present one: another database's, or one that was rotated away.":
-        "请把那个密钥也一并给出：它可能属于另一个数据库，或已被换下。",
+    "A rotation is not finished: give the old key too, beside the present one.": "更换还没有做完：请把旧密钥也一并给出。",
     "No new master key was given.": "没有给出新的主密钥。",
     "Give the new key and the present one together, the new one first.": "请同时给出新旧两个密钥，新的在前。",
     "There is a file of that name already.": "已经有这个名字的文件。",

@@ -53,9 +53,17 @@ class KeyRows(Statements):
             raise KeyFault("The database has no master key yet.", way_out="Run `crisis init`.")
         key = self.vault.masters.named(notes[MASTER])
         if key is None or not hmac.compare_digest(key.check(), notes.get(CHECK, "")):
-            raise KeyFault("The master key that was given is not the key of this database.",
-                           way_out="Give the key that the database was made with, or that it was last rotated to.")
+            raise self._wrong()
         return key
+
+    def _wrong(self) -> KeyFault:
+        """Return what to say of keys among which the present one is not."""
+        used = {master for (master,) in self._rows("SELECT master FROM crisis_key_log")}
+        given = self.vault.masters.keys()
+        if used & {key.id for key in given}:
+            return KeyFault("The master key that was given was rotated away.", way_out="Give the present one.")
+        return KeyFault("The master key that was given is not the key of this database.",
+                        way_out="Give the key it was made with or last rotated to; an old backup needs the key of its time.")
 
     def opens(self) -> bool:
         """Whether the master key is at hand, so that secrets can be opened."""
@@ -74,7 +82,8 @@ class KeyRows(Statements):
 
     def _keys(self, kind: str, refs: Collection[str]) -> dict[str, DataKey]:
         """Return those of many data keys that there are, by ref."""
-        return {ref: self.vault.open(*row) for ref, *row in self._rows(_GET_MANY, kind=kind, refs=listed(refs))}
+        rows = self._rows(_GET_MANY, kind=kind, refs=listed(refs))
+        return {ref: self._unlocked(wrapped, master, algorithm) for ref, wrapped, master, algorithm in rows}
 
     def _make_keys(self, kind: str, refs: Iterable[str], at: int | None) -> dict[str, DataKey]:
         """Make random data keys, one for each ref, and return them."""
@@ -95,7 +104,19 @@ class KeyRows(Statements):
 
     def _opened(self, wrapped: bytes | None, master: str | None, algorithm: int | None) -> DataKey | None:
         """Return the data key of joined columns, None where the row had none."""
-        return None if wrapped is None or master is None or algorithm is None else self.vault.open(wrapped, master, algorithm)
+        return None if wrapped is None or master is None or algorithm is None else self._unlocked(wrapped, master, algorithm)
+
+    def _unlocked(self, wrapped: bytes, master: str, algorithm: int) -> DataKey:
+        try:
+            return self.vault.open(wrapped, master, algorithm)
+        except KeyFault as fault:
+            raise self._named(fault) from None
+
+    def _named(self, fault: KeyFault) -> KeyFault:
+        """Return the fault with its right name: the vault knows which key is missing, the notes know whether it is the present one."""
+        if "master" in fault.data and fault.data["master"] == self._value("SELECT value FROM crisis_meta WHERE name = :name", name=MASTER):
+            return self._wrong()
+        return fault
 
     # ---- blind indexes ----------------------------------------------------------------------------------------------
 
@@ -115,7 +136,10 @@ class KeyRows(Statements):
             self._index_row = self._row(_GET, kind=INDEX, ref=WHOLE)
             if self._index_row is None:
                 raise KeyFault("The database has no master key yet.", way_out="Run `crisis init`.")
-        mac = self.vault.mac(self._index_row[0], self._index_row[1], use).copy()
+        try:
+            mac = self.vault.mac(self._index_row[0], self._index_row[1], use).copy()
+        except KeyFault as fault:
+            raise self._named(fault) from None
         mac.update(text.encode("utf-8", "surrogatepass"))
         return mac.digest()
 

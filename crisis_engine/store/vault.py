@@ -41,7 +41,7 @@ class Vault:
         key = self.masters.named(master)
         if key is None:
             raise KeyFault("A secret is sealed under a master key that is not among those given.",
-                           way_out="Give that key too, beside the present one: another database's, or one that was rotated away.",
+                           way_out="A rotation is not finished: give the old key too, beside the present one.",
                            master=master)
         try:
             return bytes(_keywrap().aes_key_unwrap(key.secret, wrapped))
