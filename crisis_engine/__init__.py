@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         CommandRejected,
         CrisisError,
         DefinitionError,
+        KeyFault,
         NotAllowed,
         NotFound,
         ProofFailed,
@@ -26,17 +27,17 @@ __version__ = "0.1.0"
 
 _HOME = {
     **dict.fromkeys(
-        ("BadInput", "Busy", "CommandRejected", "CrisisError", "DefinitionError", "NotAllowed", "NotFound", "ProofFailed", "RosterError",
-         "StaleVersion", "StoreError"), "core.errors"),
+        ("BadInput", "Busy", "CommandRejected", "CrisisError", "DefinitionError", "KeyFault", "NotAllowed", "NotFound", "ProofFailed",
+         "RosterError", "StaleVersion", "StoreError"), "core.errors"),
     **dict.fromkeys(("Engine", "open_engine"), "engine"),
     **dict.fromkeys(("CaseView", "DeliverReport", "MoveView", "Receipt", "SweepReport"), "engine.view"),
     "QueueItem": "engine.look",
 }
 
 __all__ = [
-    "BadInput", "Busy", "CaseView", "CommandRejected", "CrisisError", "DefinitionError", "DeliverReport", "Engine", "MoveView",
-    "NotAllowed", "NotFound", "ProofFailed", "QueueItem", "Receipt", "RosterError", "StaleVersion", "StoreError", "SweepReport",
-    "open_engine",
+    "BadInput", "Busy", "CaseView", "CommandRejected", "CrisisError", "DefinitionError", "DeliverReport", "Engine", "KeyFault",
+    "MoveView", "NotAllowed", "NotFound", "ProofFailed", "QueueItem", "Receipt", "RosterError", "StaleVersion", "StoreError",
+    "SweepReport", "open_engine",
 ]
 
 

@@ -11,10 +11,12 @@ from crisis_engine.core.check import check_together, check_workflow
 from crisis_engine.core.errors import DefinitionError
 from crisis_engine.core.parse_access import parse_access
 from crisis_engine.core.parse_policy import parse_policy
+from crisis_engine.core.parse_retention import parse_retention
 from crisis_engine.core.parse_table import NAME, nearest
 from crisis_engine.core.parse_workflow import parse_workflow
 from crisis_engine.core.policy import Access, Policy
 from crisis_engine.core.procedure import Procedure
+from crisis_engine.core.retention import Retention
 from crisis_engine.core.stricter import check_stricter, extend
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ WORKFLOWS, POLICIES = "workflows", "policies"
 MOST_BYTES = 1_000_000
 """The largest definition file that is read; the shipped ones have 36 kB."""
 
-_ACCESS = "access_"
+_ACCESS, _RETENTION = "access_", "retention_"
 _LINE = re.compile(r"at line (\d+)")
 
 Doc = dict[str, object]
@@ -59,13 +61,19 @@ def load_access(name_or_path: str = "access_v1") -> Access:
     return parse_access(_read(_find(name_or_path, POLICIES), _file(name_or_path)), _file(name_or_path))
 
 
+def load_retention(name_or_path: str = "retention_v1") -> Retention:
+    """Return how long what is kept on children is kept."""
+    return parse_retention(_read(_find(name_or_path, POLICIES), _file(name_or_path)), _file(name_or_path))
+
+
 def shipped() -> Mapping[str, tuple[str, ...]]:
-    """Return the names that come with the package, under `workflows`, `policies` and `access`."""
+    """Return the names that come with the package, under `workflows`, `policies`, `access` and `retention`."""
     policies = _names(POLICIES)
     return {
         WORKFLOWS: _names(WORKFLOWS),
-        POLICIES: tuple(name for name in policies if not name.startswith(_ACCESS)),
+        POLICIES: tuple(name for name in policies if not name.startswith((_ACCESS, _RETENTION))),
         "access": tuple(name for name in policies if name.startswith(_ACCESS)),
+        "retention": tuple(name for name in policies if name.startswith(_RETENTION)),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from crisis_engine.testing import open_test_engine
 
-from .story import City
+from .story import City, copy_city
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +25,7 @@ def city_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def city(city_template: Path, tmp_path: Path) -> Iterator[City]:
     """Give the example city at 08:00 on Monday, 2 March 2026, on a real SQLite file."""
     path = tmp_path / "city.db"
-    shutil.copyfile(city_template, path)
+    copy_city(city_template, path)
     url = f"sqlite:///{path}"
     with open_test_engine(url=url) as (engine, clock, channel):
         yield City(engine, clock, channel, url)

@@ -28,6 +28,7 @@ from crisis_engine.example import EXAMPLE_NOW, example_roster
 from crisis_engine.notify import RecordingChannel
 from crisis_engine.roster import RosterSet
 from tests.promise import FACT, Watch
+from tests.story import copy_city
 
 Call = Callable[[], object]
 T = TypeVar("T")
@@ -72,7 +73,7 @@ class City(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="crisis-machine-"))
         path = self.folder / "city.db"
-        shutil.copyfile(template(), path)
+        copy_city(template(), path)
         self.now = EXAMPLE_NOW.astimezone(UTC)
         self.channel = RecordingChannel()
         self._sent = 0

@@ -156,6 +156,8 @@ class Watch:
         for row in self.db.execute(_RECORDS, (row_id, case.version if case else 0)).fetchall():
             number, seq, at, kind, by, second, two, *rest = row
             record = RawRecord(number, seq, at, kind, by, second, bool(two), *rest)
+            with self.engine.store.reading() as tx:
+                record = tx.open_record(record)
             assert list(flaws(record, head, case.version + 1 if case else 1)) == []
             assert FACT not in record.header, "a fact stands in the open part of the log"
             event = decode(record.header, record.secret)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -32,6 +34,12 @@ MAIN_LINE = (
     "reported", "acknowledged", "assessing", "triaging", "planning", "intervening", "follow_up", "closure_requested", "county_reviewed",
 )
 QUIET_DAYS = {"red": 180, "orange": 90, "yellow": 30, "blue": 14}  # policies/default_v1.toml: without a new signal before closure
+
+
+def copy_city(template: Path, path: Path) -> None:
+    """Copy a database and the key beside it, without which nobody reads its roster."""
+    for end in ("", ".key"):
+        shutil.copy(f"{template}{end}", f"{path}{end}")
 
 
 class City:

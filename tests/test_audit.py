@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from datetime import timedelta
@@ -25,7 +24,7 @@ from crisis_engine.store import Store
 from crisis_engine.store.signature import SigningKey
 from crisis_engine.testing import open_test_engine
 
-from .story import CITY_OFFICER, CLASS_TEACHER, COUNTY_OFFICER, OPERATOR, City
+from .story import CITY_OFFICER, CLASS_TEACHER, COUNTY_OFFICER, OPERATOR, City, copy_city
 
 
 def grow(city: City, count: int = 3) -> None:
@@ -306,7 +305,7 @@ def console(city_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for name, value in {"CRISIS_LANG": "en", "CRISIS_NOW": "2026-03-02T08:00+08:00"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    shutil.copyfile(city_template, tmp_path / "crisis.db")
+    copy_city(city_template, tmp_path / "crisis.db")
     assert main(["report", "--as", "p-71", "--unit", "xinyang/shihe/no-3/g7/c2", "--subject", "stu-42", "--facts", "…"]) == 0
     yield tmp_path
     assert list(tmp_path.glob("*.pyc")) == []

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import unicodedata
@@ -19,6 +18,8 @@ import pytest
 from crisis_engine.cli import main
 from crisis_engine.cli.app import ORDER, build
 from crisis_engine.cli.command import COMMANDS
+
+from .story import copy_city
 
 build("en")  # reads the modules that hold commands, so that COMMANDS is full
 UNIT = "xinyang/shihe/no-3/g7/c2"
@@ -55,7 +56,7 @@ def crisis(city_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("CRISIS_NOW", MORNING)
     monkeypatch.chdir(tmp_path)
-    shutil.copyfile(city_template, tmp_path / "crisis.db")
+    copy_city(city_template, tmp_path / "crisis.db")
 
     def run(*args: str, **env: str) -> Done:
         for name, value in env.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from crisis_engine.cli import main
 from crisis_engine.cli.failure import failure_of
 from crisis_engine.core.errors import Busy, CrisisError, StoreError
 from crisis_engine.words import LANGUAGES, knows, say
+
+from .story import copy_city
 
 UNIT = "xinyang/shihe/no-3/g7/c2"
 WOUND = "QX7-wound-左臂"
@@ -33,7 +34,7 @@ def folder(city_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for name, value in OURS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    shutil.copyfile(city_template, tmp_path / "crisis.db")
+    copy_city(city_template, tmp_path / "crisis.db")
 
 
 def crisis(*args: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 # ruff: noqa: S608 - the statements that do harm are written here
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from crisis_engine.doctor import Finding, examine
 from crisis_engine.engine import open_engine
 from crisis_engine.testing import open_test_engine
 
-from .story import CLASS_TEACHER, COUNSELOR, COUNTY_EXPERT, VICE_PRINCIPAL, City, Story
+from .story import CLASS_TEACHER, COUNSELOR, COUNTY_EXPERT, VICE_PRINCIPAL, City, Story, copy_city
 
 FACTS = "她写下的话谁也不该在这里看见"
 UNTIE = ("PRAGMA foreign_keys = OFF", "PRAGMA ignore_check_constraints = ON")
@@ -154,7 +153,7 @@ def test_a_guardian_of_the_schema_that_somebody_dropped_is_named(city: City) -> 
 def test_a_journal_that_may_lose_acknowledged_commands_is_found(city: City, tmp_path: Path) -> None:
     city.engine.close()
     path = tmp_path / "slow.db"
-    shutil.copyfile(city.url.removeprefix("sqlite:///"), path)
+    copy_city(Path(city.url.removeprefix("sqlite:///")), path)
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     connection.close()

@@ -6,7 +6,6 @@ import ast
 import itertools
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -21,6 +20,8 @@ from crisis_engine.core import errors
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.refusals import TABLE, in_chinese
 from crisis_engine.words import keys
+
+from .story import copy_city
 
 ROOT = Path(errors.__file__).parents[1]
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -253,7 +254,7 @@ def case(city_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setenv("CRISIS_NOW", "2026-03-02T08:00+08:00")
     monkeypatch.setenv("CRISIS_LANG", "zh")
     monkeypatch.chdir(tmp_path)
-    shutil.copyfile(city_template, tmp_path / "crisis.db")
+    copy_city(city_template, tmp_path / "crisis.db")
     assert main([*REPORT, "--key", "once"]) == 0
     assert main(["act", "next", "acknowledge", "--as", "p-11"]) == 0
     capsys.readouterr()

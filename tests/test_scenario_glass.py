@@ -8,8 +8,6 @@ import pytest
 
 import crisis_engine as ce
 from crisis_engine import BadInput, CommandRejected, CrisisError, NotAllowed, NotFound
-from crisis_engine.core.model import Duty, Person
-from crisis_engine.roster import RosterSet
 
 from .story import (
     CITY_OFFICER,
@@ -27,14 +25,13 @@ from .story import (
     Story,
 )
 
-AUDITOR = "p-903"
+AUDITOR = "p-52"
 OTHER_TEACHER = "p-12"      # of another class of the same school
 
 
 @pytest.fixture
 def audited(city: City) -> City:
-    """Give the example city an auditor."""
-    city.engine.import_roster(RosterSet(persons=(Person(AUDITOR),), duties=(Duty("auditor", "xinyang", AUDITOR),)))
+    """Give the example city, which has an auditor."""
     return city
 
 

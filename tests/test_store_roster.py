@@ -240,7 +240,7 @@ def test_an_entry_of_the_read_log_is_neither_changed_nor_taken_out_past_the_engi
 
 
 def test_a_large_school_system_is_imported_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crisis_engine.store.roster._CHUNK", 7)
+    monkeypatch.setattr("crisis_engine.store.child.CHUNK", 7)
     store = Store.open("sqlite://")
     with store.writing() as tx:
         assert tx.import_roster(Roster(subjects=[Subject("", f"stu-{number}", SCHOOL) for number in range(50)]))["subjects"] == 50

@@ -32,12 +32,15 @@ def init(
 
             counts = engine.import_roster(example_roster())
         is_sandbox = engine.sandbox
+        key_beside = engine.key_source == "beside"
     if console.as_json:
         console.json({"db": console.db, "sandbox": is_sandbox, "imported": counts})
         return
     console.print(console.say("init.made", db=console.db))
     if is_sandbox:
         console.print(console.say("init.sandbox"))
+    elif key_beside:
+        console.print(console.say("keys.beside"), "bold")
     if counts:
         console.print(imported(console, counts))
         console.print(console.say("init.next", command="crisis report --help"))

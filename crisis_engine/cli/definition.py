@@ -12,6 +12,7 @@ from crisis_engine.cli.console import Console
 
 if TYPE_CHECKING:
     from crisis_engine.core.policy import Access, Policy
+    from crisis_engine.core.retention import Retention
     from crisis_engine.core.workflow import Workflow
 
 _UNVERIFIED = {"B", "D"}
@@ -43,6 +44,8 @@ def show(console: Console, name: Annotated[str, typer.Argument()]) -> None:
         _workflow(console, found)
     elif kind == "access":
         _access(console, found)
+    elif kind == "retention":
+        _retention(console, found)
     else:
         _policy(console, found)
 
@@ -78,7 +81,7 @@ def _kind(name: str) -> str:
             way_out = f"Known: {every}; or give a path."
             raise DefinitionError("there is no such definition.", file=f"{name[:60]}.toml", way_out=way_out) from error
         raise
-    return "workflows" if "stage" in doc else "access" if "role" in doc else "policies"
+    return next((kind for key, kind in (("stage", "workflows"), ("role", "access"), ("keep", "retention")) if key in doc), "policies")
 
 
 def _load(name: str) -> tuple[Any, str]:
@@ -91,8 +94,8 @@ def _load(name: str) -> tuple[Any, str]:
     file = file if "." in file else f"{file}.toml"
     if kind == "workflows":
         return parse_workflow(definitions.load_workflow_doc(name), file), kind
-    if kind == "access":
-        return definitions.load_access(name), kind
+    if kind in {"access", "retention"}:
+        return (definitions.load_access if kind == "access" else definitions.load_retention)(name), kind
     return parse_policy(definitions.load_policy_doc(name), file), kind
 
 
@@ -101,6 +104,11 @@ def _document(name: str, kind: str) -> object:
 
     if kind == "access":
         return _plain(definitions.load_access(name))
+    if kind == "retention":
+        terms = definitions.load_retention(name)
+        return {"name": terms.name, "version": terms.version, "keep": {
+            what: {"for": str(keep.span), "source": keep.source, "mark": keep.mark} for what, keep in terms.keeps.items()
+        }}
     return definitions.load_policy_doc(name) if kind == "policies" else definitions.load_workflow_doc(name)
 
 
@@ -166,6 +174,13 @@ def _access(console: Console, access: Access) -> None:
         (role.name, console.label(role.label), role.level, f"{role.reads} {role.scope}") for role in access.roles.values()
     ])
     console.print(_trust(console, access.source, access.mark))
+
+
+def _retention(console: Console, terms: Retention) -> None:
+    console.print(f"{terms.name}_v{terms.version}", "bold")
+    for what, keep in terms.keeps.items():
+        console.print(f"{what}  {keep.span}")
+        console.print(_trust(console, keep.source, keep.mark))
 
 
 def _trust(console: Console, source: str, mark: str) -> str:

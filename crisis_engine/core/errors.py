@@ -87,6 +87,10 @@ class StoreError(CrisisError):
     exit_code = 74
 
 
+class KeyFault(StoreError):
+    """The master key is missing or wrong."""
+
+
 class Busy(StoreError):
     """Another writer holds the database."""
 

@@ -24,6 +24,7 @@ from .watch import Day, Sandbox
 __all__ = ["WAYS", "Afternoon", "Day", "Life", "commands", "play", "run"]
 
 _LINK = "https://crisis.example.invalid/case"
+_KEY = bytes(32)   # nothing here is a secret: the people are invented, and their database is gone afterwards
 
 
 def run(*, lang: str, console: Console | None = None) -> int:
@@ -73,7 +74,7 @@ def commands(lang: str) -> tuple[str, str, str]:
 @contextmanager
 def _sandbox(path: Path, lang: str) -> Iterator[Sandbox]:
     clock, channel = SettableClock(), RecordingChannel()
-    with open_engine(f"sqlite:///{path}", clock=clock, channels=[channel], lang=lang, link=_LINK) as engine:
+    with open_engine(f"sqlite:///{path}", clock=clock, channels=[channel], lang=lang, link=_LINK, master_key=_KEY) as engine:
         yield Sandbox(engine, clock, channel)
 
 

@@ -104,8 +104,15 @@ def _send(one: WaitingNotice, waiting: Waiting, channels: Sequence[Channel], lan
                 channel.send(message)
                 results.append((person, channel.name, None))
             except DeliveryFailed as error:
-                results.append((person, channel.name, error.message[:200]))
+                results.append((person, channel.name, _without_address(error.message, message.address)[:200]))
     return Try(one, tuple(results))
+
+
+def _without_address(reason: str, address: str) -> str:
+    """Return a channel's reason without the person's address: it is kept and logged, and contacts are secrets."""
+    for part in (address, address.partition(":")[2]):
+        reason = reason.replace(part, "…") if part else reason
+    return reason
 
 
 def _mark(tx: Tx, tries: Sequence[Try], now: datetime) -> None:

@@ -57,7 +57,7 @@ class Desk(Worlds):
             if by != MACHINE:
                 for unit in touched_units(tx, roster):
                     self._allow(tx, self.now(), by, "roster.change", unit=unit)
-            counts = tx.import_roster(roster)
+            counts = tx.import_roster(roster, self.now())
             refuse_two_offices(tx, self._sources.access.separate)
             moved = self._look_again(tx)
         log("roster.imported", by=by, cases=moved, **counts)

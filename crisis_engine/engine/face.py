@@ -16,39 +16,50 @@ from crisis_engine.core.events import Linked
 from crisis_engine.core.model import Risk
 from crisis_engine.core.move import cue_floor
 from crisis_engine.core.policy import Access
+from crisis_engine.core.retention import Retention
 from crisis_engine.core.world import World
 from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 
 from .audit import Audit
 from .compliance import Compliance
 from .export import Export
+from .forget import Forgetting, erased_lines
 from .gather import Sources, actor_of, subject_of
 from .glass import Glass
 from .log import log
 from .look import local
 from .once import Once
 from .reading import LOGGED_FROM, checked_why
+from .secrecy import Secrecy
 from .sweep import change_of, sweep
 from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items, secrecy_shown
 from .worlds import new_number, new_token, people_known, stored_case
 
 if TYPE_CHECKING:
     from crisis_engine.notify import Channel
+    from crisis_engine.store.master import Given
 
 
 def open_engine(
     url: str = "sqlite:///crisis.db", *, clock: Callable[[], datetime] | None = None, channels: Sequence[Channel] = (),
-    create: bool = True, access: Access | None = None, lang: str = "zh", link: str = "",
+    create: bool = True, access: Access | None = None, lang: str = "zh", link: str = "", master_key: Given | None = None,
+    retention: Retention | None = None,
 ) -> Engine:
     """Open an engine on a database, which is made or migrated when `create` is true.
 
     `clock` gives the present instant (aware); `channels` take what `deliver` sends; `link` begins the links in notices.
+    `master_key` is the key that secrets are sealed under: 32 bytes, several of them (the newest first), or what returns these;
+    without one it comes from the environment or from the file beside the database (docs/secrecy.md). `retention` says how
+    long things are kept, where the shipped terms are not yours.
     Raises StoreError when the database cannot be used, and when a newer version of the library made it.
     """
-    return Engine(Store.open(url, create=create), Sources(access), clock or wall_clock, tuple(channels), lang=lang, link=link)
+    store = Store.open(url, create=create, master_key=master_key)
+    engine = Engine(store, Sources(access), clock or wall_clock, tuple(channels), lang=lang, link=link)
+    engine.retention = retention
+    return engine
 
 
-class Engine(Audit, Export, Compliance, Glass):
+class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------
@@ -245,10 +256,11 @@ class Engine(Audit, Export, Compliance, Glass):
             child = tx.subject_by_id(stored.case.subject) if stored.case.subject is not None else None
             shown = {other for _link, other in self._links(tx, world)}
             events = [event for event in tx.events(stored.case.number) if not isinstance(event, Linked) or event.other in shown]
+            erased = erased_lines(tx, stored.case.number, stored.case.version)
         tier = max((secrecy_shown(event, world.procedure, sight.reads) for event in events), default=0)
         self._write_down(self._entry(by, "history", stored.case.number, now, tier, why, sight))
         ref = child.ref if child is not None else None
-        return [line for event in events for line in history_items(event, world.procedure, sight.reads, ref)]
+        return [line for event in events for line in history_items(event, world.procedure, sight.reads, ref)] + erased
 
     # ---- the clock's side -------------------------------------------------------------------------------------------
 

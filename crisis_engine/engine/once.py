@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,11 +16,13 @@ class Once:
 
     def __init__(self, tx: Tx, by: str, key: str | None, content: Sequence[Any]) -> None:
         self._tx = tx
-        # Hashed, for who reported is a secret of its own; with the actor, for one person's key must not answer another.
-        self._key = hashlib.sha256(f"{by}\0{key}".encode("utf-8", "surrogatepass")).hexdigest() if key is not None else None
-        self._digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode("utf-8", "surrogatepass")).hexdigest()
+        self._key: str | None = None
         self.answer: dict[str, Any] | None = None
-        if self._key is not None:
+        if key is not None:
+            # Blind, for who reported is a secret of its own, and what can be guessed must not be found by its hash; with the actor,
+            # for one person's key must not answer another.
+            self._key = tx.blind("command", f"{by}\0{key}")
+            self._digest = tx.blind("command", json.dumps(content, sort_keys=True, default=str))
             known = tx.command(self._key)
             if known is not None:
                 if known[0] != self._digest:

@@ -172,6 +172,8 @@ class _Build:
             self.duty("city_leading_group", city, rank, on_call=True)
         self.duty("city_duty", city, on_call=True)
         self.duty("operator", city, on_call=True)
+        self.duty("security_officer", city)
+        self.duty("auditor", city)
         self.duty("hotline", self.unit("xinyang/hotline", "partner", "信阳市示例心理热线"), on_call=True)
 
     def county(self, word: str, name: str) -> None:

@@ -19,11 +19,12 @@ from crisis_engine.refusals.database import DATABASE
 from crisis_engine.refusals.proof import PROOF
 from crisis_engine.refusals.right import RIGHTS
 from crisis_engine.refusals.rule import RULES
+from crisis_engine.refusals.secret import SECRETS
 from crisis_engine.words import knows, say
 
 __all__ = ["TABLE", "in_chinese"]
 
-TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS, **PROOF}
+TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF}
 """Each sentence of the engine with its values named, and its Chinese."""
 
 _HOLE = re.compile(r"\{(\w+)\}")

@@ -14,9 +14,10 @@ from crisis_engine.core.events import ClockArmed, ClockDropped, ClockMet, Event,
 from crisis_engine.core.evolve import clock_of
 from crisis_engine.store.case import CASE_COLUMNS, CLOCK_COLUMNS, Change, Stored, clock_values, clocks_of, state_fields, state_of, values_of
 from crisis_engine.store.instant import micros, micros_or_none
-from crisis_engine.store.record import GENESIS, HASH, row_of
+from crisis_engine.store.key import CASE, KeyRows
+from crisis_engine.store.record import AT, GENESIS, HASH, SECRET, SEQ, row_of, seal_envelope
+from crisis_engine.store.seal import DataKey
 from crisis_engine.store.sqlite import AMONG, listed
-from crisis_engine.store.statement import Statements
 
 Values = list[tuple[Any, ...]]
 
@@ -84,6 +85,7 @@ class Batch:
         self.moved: Values = []
         self.ended: Values = []
         self.logged: Values = []
+        self.secret: list[tuple[int, str]] = []   # which of these rows have a secret, and their case
         self.linked: Values = []
         self.recused: Values = []
 
@@ -111,6 +113,8 @@ class Batch:
                 raise CrisisError(f"Event {event.seq} of case {event.case} is not the next one, {seq} of case {after.number}.")
             row = row_of(event, case_id, micros(event.at), head)
             head = row[HASH]
+            if event.secret:
+                self.secret.append((len(self.logged), after.number))
             self.logged.append(row)
             if isinstance(event, Linked):
                 self.linked.append((case_id, event.link, event.other))
@@ -177,7 +181,7 @@ def _armed_in(events: Sequence[Event]) -> Iterator[ClockArmed]:
             yield from event.armed or ()
 
 
-class CaseWrites(Statements):
+class CaseWrites(KeyRows):
     """Everything that writes cases."""
 
     def append(self, changes: Sequence[Change]) -> None:
@@ -201,10 +205,22 @@ class CaseWrites(Statements):
             self._bulk(_ARM, batch.armed)   # before ending: the database refuses to end the last clock of an open case
             self._bulk(_MOVE, batch.moved)   # a row that other hands took away must not keep the case from moving: the doctor names it
             self._bulk(_END, batch.ended)
+            self._seal(batch)
             self._bulk(_LOG, batch.logged)
             self._bulk(_LINK, batch.linked)
             self._bulk(_RECUSE, batch.recused)
             self._bulk(_OWE, self._owed(batch))
+
+    def _seal(self, batch: Batch) -> None:
+        """Seal the secrets of the batch under their cases' keys, which a case gets with its first secret."""
+        keys: dict[str, DataKey] = {}
+        for where, number in batch.secret:
+            row = batch.logged[where]
+            if number not in keys:
+                keys[number] = self._key_to_seal(CASE, number, row[AT])
+            sealed = seal_envelope(keys[number], row[SECRET], number, row[SEQ])
+            batch.logged[where] = (*row[:SECRET], sealed, *row[SECRET + 1:])
+        batch.secret = []
 
     def _owed(self, batch: Batch) -> Values:
         """Return the rows of the outbox."""

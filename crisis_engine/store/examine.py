@@ -88,6 +88,8 @@ GUARDIANS: Mapping[str, tuple[str, str]] = MappingProxyType({
        for change in ("updated", "deleted")},
     "crisis_tile_never_deleted": ("trigger", ""), "crisis_tile_only_grows": ("trigger", ""), "crisis_leaf_in_turn": ("trigger", ""),
     "crisis_checkpoint_in_turn": ("trigger", ""), "crisis_leaf": ("table", "crisis_leaf_whole"),
+    "crisis_data_key_two": ("trigger", ""), "crisis_data_key_held": ("trigger", ""), "crisis_erasure_held": ("trigger", ""),
+    "crisis_erasure": ("table", "crisis_erasure_two"), "crisis_subject_two": ("trigger", ""), "crisis_receipt_held": ("trigger", ""),
 })  # fmt: skip
 """What the database itself must hold so that it refuses the never-cases, with a word that stands in its text."""
 

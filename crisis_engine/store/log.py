@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from crisis_engine.core.events import Event
+from crisis_engine.store.key import CASE, KeyRows
 from crisis_engine.store.prove import Walk
-from crisis_engine.store.record import RawRecord, decode
-from crisis_engine.store.statement import Statements
+from crisis_engine.store.record import RawRecord, decode, unseal_envelope
 
 _RECORDS = (
     'SELECT c.number, e.seq, e.at, e.kind, e."by", e.second, e.two, e.header, e.commitment, e.secret, e.prev, e.hash, e.deadline,'
@@ -15,14 +16,15 @@ _RECORDS = (
 )
 
 
-class LogReads(Statements):
+class LogReads(KeyRows):
     """Everything that reads the log."""
 
     def events(self, number: str) -> list[Event]:
-        """Return the events of a case in order; empty for an unknown case."""
-        rows = self._rows("SELECT e.header, e.secret FROM crisis_event e JOIN crisis_case c ON c.id = e.case_id"
+        """Return the events of a case in order; empty for an unknown case. Where the case's key was shredded, secrets are empty."""
+        rows = self._rows("SELECT e.seq, e.header, e.secret FROM crisis_event e JOIN crisis_case c ON c.id = e.case_id"
                           " WHERE c.number = :number ORDER BY e.seq", number=number)
-        return [decode(header, envelope) for header, envelope in rows]
+        key = self._key(CASE, number) if any(envelope for _, _, envelope in rows) else None
+        return [decode(header, envelope and unseal_envelope(key, envelope, number, seq)) for seq, header, envelope in rows]
 
     def history(self, number: str) -> list[Event]:
         """Return the same as `events`."""
@@ -33,10 +35,6 @@ class LogReads(Statements):
         case_id = self._value("SELECT id FROM crisis_case WHERE number = :number", number=number)
         return map(RawRecord._make, self._rows(_RECORDS, id=case_id))
 
-    def open_record(self, record: RawRecord) -> RawRecord:
-        """Return a record whose secret is open to whoever checks its commitment."""
-        return record
-
     def last_case_id(self) -> int:
         """Return the highest row id of a case; 0 where there is none."""
         return int(self._value("SELECT max(id) FROM crisis_case") or 0)
@@ -46,8 +44,21 @@ class LogReads(Statements):
         return int(self._value("SELECT max(id) FROM crisis_event") or 0)
 
     def walk(self) -> Walk:
-        """Return the walk that proves cases one after another."""
-        return Walk(self.connection, self.open_record)
+        """Return the walk that proves cases one after another; the key of the case at hand is looked up once."""
+        key_of = lru_cache(1)(lambda number: self._key(CASE, number))
+
+        def opened(record: RawRecord) -> RawRecord:
+            if record.secret is None:
+                return record
+            return record._replace(secret=unseal_envelope(key_of(record.number), record.secret, record.number, record.seq))
+
+        return Walk(self.connection, opened)
+
+    def open_record(self, record: RawRecord) -> RawRecord:
+        """Return a record with its secret opened; without one where the case's key was shredded. StoreError where it does not open."""
+        if record.secret is None:
+            return record
+        return record._replace(secret=unseal_envelope(self._key(CASE, record.number), record.secret, record.number, record.seq))
 
     def verify(self, number: str | None = None) -> Iterator[str]:
         """Yield a sentence for each place where the log of one case, or of all, is not what was written; none when it is whole.

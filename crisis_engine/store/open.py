@@ -13,8 +13,11 @@ from crisis_engine.core.errors import Busy, StoreError
 from crisis_engine.store import sqlite
 from crisis_engine.store.append import CaseWrites
 from crisis_engine.store.evidence import EvidenceReads
+from crisis_engine.store.forget import ForgetRows
+from crisis_engine.store.key import MASTER
 from crisis_engine.store.ledger import LedgerRows
 from crisis_engine.store.log import LogReads
+from crisis_engine.store.master import Given, Masters, key_file_of
 from crisis_engine.store.migrate import make_current, refuse_other
 from crisis_engine.store.outbox import OutboxRows
 from crisis_engine.store.read import CaseReads
@@ -22,11 +25,15 @@ from crisis_engine.store.read_log import ReadLogRows
 from crisis_engine.store.receipt import ReceiptRows
 from crisis_engine.store.register import RegisterReads
 from crisis_engine.store.roster import RosterRows
+from crisis_engine.store.rotation import RotationRows
+from crisis_engine.store.shred import ledger_of
 from crisis_engine.store.tree import TreeRows
+from crisis_engine.store.vault import Vault
 
 
 class Tx(
-    CaseReads, CaseWrites, LogReads, OutboxRows, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, LedgerRows, TreeRows, EvidenceReads,
+    CaseReads, CaseWrites, LogReads, OutboxRows, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, RotationRows, ForgetRows, LedgerRows,
+    TreeRows, EvidenceReads,
 ):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 
@@ -34,8 +41,9 @@ class Tx(
 class Store:
     """A database that is open. Threads may share it; each transaction belongs to the thread that began it."""
 
-    def __init__(self, url: str, engine: Engine, wait: float, *, alone: bool) -> None:
+    def __init__(self, url: str, engine: Engine, wait: float, vault: Vault, *, alone: bool) -> None:
         self.url = url
+        self.vault = vault        # what opens sealed rows; it asks for the master key when the first is read
         self._engine = engine
         self._wait = wait
         self._alone = alone       # one connection for all, as in memory: readers wait for it too
@@ -43,12 +51,13 @@ class Store:
         self._open: Connection | None = None   # the transaction under way, as far as the lock's holder has begun one
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True, wait: float = 10.0) -> Store:
+    def open(cls, url: str, *, create: bool = True, wait: float = 10.0, master_key: Given | None = None) -> Store:
         """Open the database at a URL such as `sqlite:///crisis.db`, or `sqlite://` for one in memory.
 
         With `create` it is made, or brought to this version's schema; without, one that is missing or has another schema is
-        refused. A newer schema is always refused. `wait` is how many seconds a command waits for another writer. Raises
-        StoreError.
+        refused. A newer schema is always refused. `wait` is how many seconds a command waits for another writer. `master_key` is
+        the key that secrets are sealed under, where it does not come from the environment or the file beside the database; it is
+        asked for when it is needed. Raises StoreError.
         """
         parsed = sqlite.parse(url)
         path = sqlite.path_of(parsed)
@@ -66,27 +75,59 @@ class Store:
         except BaseException:
             engine.dispose()
             raise
-        return cls(url, engine, wait, alone=sqlite.in_memory(parsed))
+        vault = Vault(Masters(master_key, key_file_of(parsed.database)), ledger_of(parsed.database))
+        store = cls(url, engine, wait, vault, alone=sqlite.in_memory(parsed))
+        try:
+            if create:
+                store._begin_keys()
+            store.replay()
+        except BaseException:
+            engine.dispose()
+            raise
+        return store
+
+    def replay(self) -> int:
+        """Erase again what the shred ledger says and a restored backup still holds; return how many lines were done."""
+        if self.vault.ledger is None or not self.vault.ledger.exists():
+            return 0
+        with self.reading() as tx:
+            waiting = tx.unreplayed()
+        if not waiting:
+            return 0
+        with self.writing(wipe=True) as tx:
+            done = tx.replay()
+        self.scrub()
+        return done
+
+    def _begin_keys(self) -> None:
+        """Give a new database its keys, and a file for the master key where that comes from nowhere else."""
+        with self.reading() as tx:
+            begun = tx.meta(MASTER) is not None
+        if not begun:
+            self.vault.masters.make()
+            with self.writing() as tx:
+                tx.begin_keys()
 
     @contextmanager
     def reading(self) -> Iterator[Tx]:
         """Give a transaction that sees the database as it is at its first read, until the end; it waits for no writer."""
         with self._turn() if self._alone else nullcontext():
             if self._alone and self._open is not None:
-                yield Tx(self._open)  # in memory there is one connection: inside a transaction a reader looks through it
+                yield Tx(self._open, self.vault)  # in memory there is one connection: inside a transaction a reader looks through it
                 return
             with self._transaction("BEGIN") as connection:
                 sqlite.only_read(connection, only=True)  # a write here would wait for nobody and could be lost
                 try:
-                    yield Tx(connection)
+                    yield Tx(connection, self.vault)
                 finally:
                     sqlite.only_read(connection, only=False)
 
     @contextmanager
-    def writing(self) -> Iterator[Tx]:
+    def writing(self, *, wipe: bool = False) -> Iterator[Tx]:
         """Give a transaction that holds the write lock from its begin: committed at the end, undone by any exception.
 
-        Raises Busy when another writer keeps the lock for longer than `wait`.
+        With `wipe` what it deletes or replaces is overwritten in the file. Raises Busy when another writer keeps the lock for
+        longer than `wait`.
         """
         with self._turn():
             if self._open is not None:
@@ -94,14 +135,23 @@ class Store:
                                  way_out="End the outer one first.")
             with self._transaction("BEGIN IMMEDIATE") as connection:
                 self._open = connection
+                if wipe:
+                    sqlite.wipe_freed(connection, wipe=True)
                 try:
-                    yield Tx(connection)
+                    yield Tx(connection, self.vault)
                 finally:
                     self._open = None
+                    if wipe:
+                        sqlite.wipe_freed(connection, wipe=False)
 
     def joining(self, connection: Connection) -> Tx:
         """Give the same calls inside the host's own transaction, which the host alone begins, commits or rolls back."""
-        return Tx(connection)
+        return Tx(connection, self.vault)
+
+    def scrub(self, *, whole: bool = False) -> None:
+        """Afterwards the write-ahead log holds nothing of what was overwritten; with `whole` no free page of the file does either."""
+        with self._turn(), self._engine.connect() as connection:
+            sqlite.scrub(connection, whole=whole)
 
     def close(self) -> None:
         """Close all connections; what was written is on the disk."""

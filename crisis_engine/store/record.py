@@ -16,12 +16,13 @@ from crisis_engine.core.events import EVENTS, FIELDS, ClockArmed, Event, RungFir
 from crisis_engine.core.model import Risk, Tier
 from crisis_engine.core.secret import sealed
 from crisis_engine.store.instant import micros
+from crisis_engine.store.seal import PLAIN, DataKey, place, seal, unseal
 
 GENESIS = bytes(32)
 """What the first event of a case has as its `prev`."""
 
 SALT_BYTES = 16
-_PLAIN = b"\x00"                  # first byte of an envelope that is not sealed under a key
+_PLAIN = bytes((PLAIN,))          # first byte of an envelope that is not sealed under a key
 _EXACT = 2**53 - 1                # RFC 8785: a number beyond it is not the same number to every reader
 
 # With sorted ASCII keys, no blanks, no floats and no escapes beyond the needed ones, this is RFC 8785 byte for byte.
@@ -115,6 +116,23 @@ def open_envelope(envelope: bytes) -> bytes:
     return envelope[1:]
 
 
+def seal_envelope(key: DataKey, envelope: bytes, number: str, seq: int) -> bytes:
+    """Return a plain envelope sealed under its case's key, bound to its case and place in the log; the commitment stays true of it."""
+    return seal(key, open_envelope(envelope), _at(number, seq))
+
+
+def unseal_envelope(key: DataKey | None, envelope: bytes, number: str, seq: int) -> bytes | None:
+    """Return the plain envelope of a stored one; None when the case's key was shredded. StoreError when it does not open."""
+    if envelope[:1] == _PLAIN:
+        return envelope
+    body = unseal(key, envelope, _at(number, seq))
+    return None if body is None else _PLAIN + body
+
+
+def _at(number: str, seq: int) -> bytes:
+    return place("crisis_event", "secret", f"{number}/{seq}")
+
+
 def hash_of(prev: bytes, header: str) -> bytes:
     """Return the link of the chain: SHA-256 over the hash before and the header's bytes."""
     return sha256(prev + header.encode()).digest()
@@ -132,8 +150,8 @@ def row_of(event: Event, case_id: int, at: int, prev: bytes) -> tuple[Any, ...]:
             commitment, envelope, prev, digest, None, None, None)
 
 
-HASH = 11
-"""Where the hash stands in the values of `row_of`."""
+SEQ, AT, SECRET, HASH = 1, 2, 9, 11
+"""Where these stand in the values of `row_of`."""
 
 
 def decode(header: str, envelope: bytes | None) -> Event:

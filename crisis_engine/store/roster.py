@@ -6,16 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from secrets import token_hex
 from typing import Any, NamedTuple, Protocol
 
 from crisis_engine.core.model import Absence, Duty, Guardian, Person, Subject, Unit
-from crisis_engine.core.secret import Secret
+from crisis_engine.store.child import CHUNK, UNDER
 from crisis_engine.store.instant import instant, instant_or_none, micros, micros_or_none
+from crisis_engine.store.seal import DataKey, place, seal_text, unseal_text
+from crisis_engine.store.sealing import PlainRows
 from crisis_engine.store.sqlite import AMONG, listed
-from crisis_engine.store.statement import Statements
-
-_CHUNK = 50_000  # rows that are held in memory at once
 
 
 class RosterSet(Protocol):
@@ -60,8 +58,8 @@ _UNIT = (
     " begins_at = excluded.begins_at, ends_at = excluded.ends_at, dismissal = excluded.dismissal, policy = excluded.policy"
 )
 _PERSON = (
-    "INSERT INTO crisis_person (id, name, contact) VALUES (?, ?, ?)"
-    " ON CONFLICT (id) DO UPDATE SET name = excluded.name, contact = excluded.contact"
+    "INSERT INTO crisis_person (id, name, contact, name_index) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (id) DO UPDATE SET name = excluded.name, contact = excluded.contact, name_index = excluded.name_index"
 )
 # A duty whose end moved has to be handed over anew; one that is imported again as it was has not.
 _DUTY = (
@@ -75,21 +73,11 @@ _ABSENCE = (
     " ON CONFLICT (person, begins_at) DO UPDATE SET ends_at = excluded.ends_at,"
     " handed_at = CASE WHEN crisis_absence.ends_at = excluded.ends_at THEN crisis_absence.handed_at END"
 )
-# The random key stays: cases carry it.
-_SUBJECT = (
-    "INSERT INTO crisis_subject (id, ref, unit, name) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (ref) DO UPDATE SET unit = excluded.unit, name = excluded.name"
-)
-_GUARDIAN = (
-    "INSERT INTO crisis_guardian (id, subject, name, contact) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (id) DO UPDATE SET subject = excluded.subject, name = excluded.name, contact = excluded.contact"
-)
 _UNITS = "SELECT id, kind, name, parent, begins_at, ends_at, dismissal, policy FROM crisis_unit"
 _DUTIES = "SELECT role, unit, person, begins_at, ends_at, rank, hours, on_call FROM crisis_duty"
 _ABSENCES = "SELECT person, begins_at, ends_at FROM crisis_absence"
 _BY_RANK = " ORDER BY unit, role, rank, person, begins_at"
-_SUBJECTS = "SELECT id, ref, unit, name FROM crisis_subject"
-_GUARDIANS = "SELECT id, subject, name, contact FROM crisis_guardian"
+_PERSONS = "SELECT id, name, contact FROM crisis_person"
 _TWO_OFFICES = (
     "SELECT DISTINCT a.person, a.role, b.role FROM crisis_duty a JOIN crisis_duty b"  # noqa: S608 (constants)
     " ON b.person = a.person AND b.role > a.role"
@@ -98,10 +86,9 @@ _TWO_OFFICES = (
     " ORDER BY a.person"
 )
 _EVER = 2**62   # microseconds: a duty that has no end outlasts every other
-_UNDER = " WHERE {0} = :unit OR ({0} > :unit || '/' AND {0} < :unit || '0')"  # "0" is the character after "/"
 
 
-class RosterRows(Statements):
+class RosterRows(PlainRows):
     """Everything that reads and writes the roster."""
 
     # ---- reading ----------------------------------------------------------------------------------------------
@@ -132,31 +119,18 @@ class RosterRows(Statements):
 
     def person(self, person_id: str) -> Person | None:
         """Return the person of that id."""
-        row = self._row("SELECT id, name, contact FROM crisis_person WHERE id = :id", id=person_id)
-        return None if row is None else _person(row)
+        row = self._row(_PERSONS + " WHERE id = :id", id=person_id)
+        return None if row is None else _person(self._staff_key(), row)
 
     def persons(self) -> list[Person]:
         """Return everybody who can hold a duty."""
-        return [_person(row) for row in self._rows("SELECT id, name, contact FROM crisis_person ORDER BY id")]
+        key = self._staff_key()
+        return [_person(key, row) for row in self._rows(_PERSONS + " ORDER BY id")]
 
-    def subject(self, ref: str) -> Subject | None:
-        """Return the child of that ref, the school's own id."""
-        row = self._row(_SUBJECTS + " WHERE ref = :ref", ref=ref)
-        return None if row is None else _subject(row)
-
-    def subject_by_id(self, subject_id: str) -> Subject | None:
-        """Return the child of that random key, which cases carry."""
-        row = self._row(_SUBJECTS + " WHERE id = :id", id=subject_id)
-        return None if row is None else _subject(row)
-
-    def guardian(self, guardian_id: str) -> Guardian | None:
-        """Return the guardian of that id."""
-        row = self._row(_GUARDIANS + " WHERE id = :id", id=guardian_id)
-        return None if row is None else _guardian(row)
-
-    def guardians_of(self, ref: str) -> list[Guardian]:
-        """Return the guardians of the child of that ref."""
-        return [_guardian(row) for row in self._rows(_GUARDIANS + " WHERE subject = :ref ORDER BY id", ref=ref)]
+    def persons_named(self, name: str) -> list[Person]:
+        """Return the people of that name: the index narrows the search, the opened names decide."""
+        key, rows = self._staff_key(), self._rows(_PERSONS + " WHERE name_index = :bucket ORDER BY id", bucket=self.blind_name(name))
+        return [person for person in (_person(key, row) for row in rows) if person.name == name]
 
     def units_under(self, unit: str | None = None) -> list[Unit]:
         """Return a unit and all under it, or all units, in the order of their paths."""
@@ -165,10 +139,6 @@ class RosterRows(Statements):
     def duties_under(self, unit: str | None = None) -> list[Duty]:
         """Return the duties at a unit and all under it, or all duties."""
         return [_duty(row) for row in self._rows(_DUTIES + _within("unit", unit) + _BY_RANK, **_named(unit))]
-
-    def subjects_under(self, unit: str | None = None) -> Iterator[Subject]:
-        """Yield the children of a unit and all under it, or all children."""
-        return (_subject(row) for row in self._stream(_SUBJECTS + _within("unit", unit) + " ORDER BY unit, ref", **_named(unit)))
 
     def two_offices(self, roles: Collection[str]) -> list[tuple[str, str, str]]:
         """Return (person, role, role) for each person with duties of two of these roles at one time."""
@@ -185,19 +155,21 @@ class RosterRows(Statements):
 
     # ---- writing ----------------------------------------------------------------------------------------------
 
-    def import_roster(self, roster: RosterSet) -> dict[str, int]:
+    def import_roster(self, roster: RosterSet, at: datetime | None = None) -> dict[str, int]:
         """Write what a loader read: new rows are added, known ones brought up to date, nothing is deleted; return rows by kind.
 
         A unit, person and guardian is known by its id, a child by its ref (and keeps its random key), a duty by role, unit,
-        person and begin, an absence by person and begin.
+        person and begin, an absence by person and begin. `at` is when the keys of new children were made.
         """
         with self._whole():
+            self.seal_roster()   # rows of an older database: a child is known by its sealed index alone
+            staff = self._staff_key()
             counts = {
                 "units": self._import(_UNIT, ((
                     unit.id, unit.kind, unit.name, unit.parent, micros_or_none(unit.begins_at), micros_or_none(unit.ends_at),
                     unit.dismissal, unit.policy,
                 ) for unit in roster.units)),
-                "persons": self._import(_PERSON, ((person.id, person.name, person.contact) for person in roster.persons)),
+                "persons": self._import(_PERSON, (self._person_row(staff, person) for person in roster.persons)),
                 "duties": self._import(_DUTY, ((
                     duty.role, duty.unit, duty.person, micros_or_none(duty.begins_at), micros_or_none(duty.ends_at), duty.rank,
                     duty.hours, duty.on_call,
@@ -205,12 +177,8 @@ class RosterRows(Statements):
                 "absences": self._import(_ABSENCE, (
                     (absence.person, micros(absence.begins_at), micros(absence.ends_at)) for absence in roster.absences
                 )),
-                "subjects": self._import(_SUBJECT, (
-                    (subject.id or token_hex(8), subject.ref, subject.unit, subject.name) for subject in roster.subjects
-                )),
-                "guardians": self._import(_GUARDIAN, (
-                    (guardian.id, guardian.subject, guardian.name, guardian.contact) for guardian in roster.guardians
-                )),
+                "subjects": self._import_subjects(roster.subjects, micros_or_none(at)),
+                "guardians": self._import_guardians(roster.guardians),
             }
             self._touch("roster_version")
         return counts
@@ -268,10 +236,14 @@ class RosterRows(Statements):
 
     def _import(self, sql: str, rows: Iterator[tuple[Any, ...]]) -> int:
         written = 0
-        while chunk := list(islice(rows, _CHUNK)):
+        while chunk := list(islice(rows, CHUNK)):
             self._bulk(sql, chunk)
             written += len(chunk)
         return written
+
+    def _person_row(self, key: DataKey, person: Person) -> tuple[Any, ...]:
+        return (person.id, seal_text(key, person.name, _at("name", person.id)), seal_text(key, person.contact, _at("contact", person.id)),
+                self.blind_name(person.name))
 
     def _touch(self, version: str) -> None:
         """Make a version in the notes about the database greater by one."""
@@ -280,11 +252,20 @@ class RosterRows(Statements):
 
 
 def _within(column: str, unit: str | None) -> str:
-    return "" if unit is None else _UNDER.format(column)
+    return "" if unit is None else UNDER.format(column)
 
 
 def _named(unit: str | None) -> dict[str, str]:
     return {} if unit is None else {"unit": unit}
+
+
+def _at(column: str, person_id: str) -> bytes:
+    return place("crisis_person", column, person_id)
+
+
+def _person(key: DataKey, row: Sequence[Any]) -> Person:
+    person_id, name, contact = row
+    return Person(person_id, unseal_text(key, name, _at("name", person_id)), unseal_text(key, contact, _at("contact", person_id)))
 
 
 def _unit(row: Sequence[Any]) -> Unit:
@@ -295,18 +276,3 @@ def _unit(row: Sequence[Any]) -> Unit:
 def _duty(row: Sequence[Any]) -> Duty:
     role, unit, person, begins_at, ends_at, rank, hours, on_call = row
     return Duty(role, unit, person, instant_or_none(begins_at), instant_or_none(ends_at), rank, hours, bool(on_call))
-
-
-def _person(row: Sequence[Any]) -> Person:
-    person_id, name, contact = row
-    return Person(person_id, Secret(name), Secret(contact))
-
-
-def _subject(row: Sequence[Any]) -> Subject:
-    subject_id, ref, unit, name = row
-    return Subject(subject_id, ref, unit, Secret(name))
-
-
-def _guardian(row: Sequence[Any]) -> Guardian:
-    guardian_id, subject, name, contact = row
-    return Guardian(guardian_id, subject, Secret(name), Secret(contact))

@@ -52,6 +52,8 @@ _BREACHES: dict[str, tuple[type[CrisisError], str]] = {
     "crisis_case_two": (ProofFailed, "The database refused an ending that two people must sign and two did not."),
     "crisis_event_two": (ProofFailed, "The database refused an event that two people must sign and two did not."),
     "crisis_event_danger_two": (ProofFailed, "The database refused an event that two people must sign and two did not."),
+    "crisis_erasure_two": (ProofFailed, "The database refused an erasure that two people must sign and two did not."),
+    "crisis_hold_active": (ProofFailed, "The database refused to erase what is under legal hold."),
     "append-only": (ProofFailed, "The database refused a change of the log: it is append-only."),
 }
 
@@ -118,6 +120,25 @@ def undo(connection: Connection) -> None:
     raw = connection.connection.dbapi_connection
     if raw is not None:
         raw.rollback()
+
+
+def wipe_freed(connection: Connection, *, wipe: bool) -> None:
+    """Afterwards what this connection deletes is overwritten with zeros in the file, or only given free again."""
+    raw = connection.connection.dbapi_connection
+    if raw is not None:
+        raw.execute(f"PRAGMA secure_delete = {int(wipe)}")
+
+
+def scrub(connection: Connection, *, whole: bool) -> None:
+    """Empty the write-ahead log into the file, and write the whole file anew where that is asked. Not inside a transaction."""
+    raw = connection.connection.dbapi_connection
+    try:
+        if raw is not None and whole:
+            raw.execute("VACUUM")
+        if raw is not None:
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error as error:
+        raise translate(error) from error
 
 
 def has_table(connection: Connection, name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError
@@ -13,12 +13,16 @@ from sqlalchemy.exc import DBAPIError
 from crisis_engine.core.errors import StoreError
 from crisis_engine.store import sqlite
 
+if TYPE_CHECKING:
+    from crisis_engine.store.vault import Vault
+
 
 class Statements:
     """SQL on one connection that is inside a transaction; who made the connection begins and ends it."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, vault: Vault) -> None:
         self.connection = connection
+        self.vault = vault   # what opens sealed rows
 
     def _rows(self, sql: str, **binds: object) -> list[tuple[Any, ...]]:
         return sqlite.fetch(self.connection, sql, binds)

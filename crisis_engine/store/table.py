@@ -185,13 +185,13 @@ class RecusalRow(Row, table=True):
 
 
 class ReceiptRow(Row, table=True):
-    """What a reporter holds; `reporter` is a secret of its own and stands nowhere else."""
+    """What a reporter holds; `reporter` is a secret of its own, sealed under the case's key, and stands nowhere else."""
 
     __tablename__ = "crisis_receipt"
     token: str = Field(primary_key=True)
     case_id: int = _case()
     made_at: int = _micros()
-    reporter: str
+    reporter: bytes = Field(sa_type=LargeBinary)
 
 
 class CommandKeyRow(Row, table=True):
@@ -260,12 +260,15 @@ class UnitRow(Row, table=True):
 
 
 class PersonRow(Row, table=True):
-    """Somebody who can hold a duty."""
+    """Somebody who can hold a duty; name and contact are sealed under the staff's key."""
 
     __tablename__ = "crisis_person"
+    __table_args__ = (_partial("crisis_person_name", "name_index", where="name_index IS NOT NULL"),)
+
     id: str = Field(primary_key=True)
-    name: str
-    contact: str
+    name: bytes = Field(sa_type=LargeBinary)
+    contact: bytes = Field(sa_type=LargeBinary)
+    name_index: int | None
 
 
 class DutyRow(Row, table=True):
@@ -307,27 +310,31 @@ class AbsenceRow(Row, table=True):
 
 
 class SubjectRow(Row, table=True):
-    """A child: the random key that cases carry, and the school's own id."""
+    """A child: the random key that cases carry; its ref and name are sealed under a key of its own and found by blind indexes."""
 
     __tablename__ = "crisis_subject"
-    __table_args__ = (UniqueConstraint("ref", name="crisis_subject_ref"), Index("crisis_subject_unit", "unit"))
+    __table_args__ = (UniqueConstraint("ref_index", name="crisis_subject_ref"), Index("crisis_subject_unit", "unit"),
+                      _partial("crisis_subject_name", "name_index", where="name_index IS NOT NULL"))
 
     id: str = Field(primary_key=True)
-    ref: str
+    ref: bytes = Field(sa_type=LargeBinary)
     unit: str
-    name: str
+    name: bytes = Field(sa_type=LargeBinary)
+    ref_index: str
+    name_index: int | None
+    seen_at: int | None = _micros(null=True)
 
 
 class GuardianRow(Row, table=True):
-    """A guardian (监护人) of a child, by the child's `ref`."""
+    """A guardian (监护人), sealed under the child's key; `subject` is the blind index of the child's ref."""
 
     __tablename__ = "crisis_guardian"
     __table_args__ = (Index("crisis_guardian_subject", "subject"),)
 
     id: str = Field(primary_key=True)
     subject: str
-    name: str
-    contact: str
+    name: bytes = Field(sa_type=LargeBinary)
+    contact: bytes = Field(sa_type=LargeBinary)
 
 
 class CalendarDayRow(Row, table=True):

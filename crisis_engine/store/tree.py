@@ -91,7 +91,7 @@ class TreeRows(Statements):
         """Return the id of the last event that a batch looked at."""
         return int(self._value("SELECT value FROM crisis_meta WHERE name = 'sealed_event'") or 0)
 
-    def unsealed(self) -> int:
+    def unsealed_events(self) -> int:
         """Return how many events came since."""
         return int(self._value("SELECT count(*) FROM crisis_event WHERE id > :after", after=self.sealed_event()))
 

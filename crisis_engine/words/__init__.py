@@ -16,6 +16,7 @@ from .help import HELP
 from .notice import NOTICES
 from .refusal import REFUSALS
 from .screen import SCREENS
+from .secret import SECRETS
 
 LANGUAGES: tuple[str, ...] = ("zh", "en")
 """The languages of the catalogue, in the order of its columns."""
@@ -39,6 +40,6 @@ def keys() -> tuple[str, ...]:
 _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
-    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **AUDIT,
+    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT,
 })
 """Every key with its text in each language; a key stands in one part only."""

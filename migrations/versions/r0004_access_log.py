@@ -6,20 +6,22 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0004"
-down_revision = "0001"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-# `why` alone may be sealed or shredded; who read what, how secret and when stays. An entry is found again by its number or its reader.
+# `why` alone may be sealed or shredded; who read what, how secret and when stays until its term is over and two people erase what is older.
+# An entry is found again by its number or its reader.
 _TRIGGERS = (
     """
     CREATE TRIGGER crisis_access_log_kept BEFORE UPDATE OF id, who, what, number, at, tier, glass ON crisis_access_log
     BEGIN SELECT RAISE(ABORT, 'crisis_access_log is append-only'); END
     """,
     """
-    CREATE TRIGGER crisis_access_log_never_deleted BEFORE DELETE ON crisis_access_log
+    CREATE TRIGGER crisis_access_log_never_deleted BEFORE DELETE ON crisis_access_log WHEN NOT EXISTS (SELECT 1 FROM crisis_erasure e
+        WHERE e.kind = 'reads' AND e.confirmed_by IS NOT NULL AND OLD.at < CAST(e.ref AS INTEGER))
     BEGIN SELECT RAISE(ABORT, 'crisis_access_log is append-only'); END
     """,
     """
