@@ -184,7 +184,8 @@ class _Examination:
                 self._note(check, seen.number)
             self._one(seen)
             self.seen += 1
-        return [self._say(name, self.numbers.get(name, ()), self.counts.get(name, 0), seen=self.seen) for name in ("chain", *_WALKED)]
+        found = [self._say(name, self.numbers.get(name, ()), self.counts.get(name, 0), seen=self.seen) for name in ("chain", *_WALKED)]
+        return found if not found[0].ok or self.tx.opens() else [self._say("chain", (), 0, "_sealed"), *found[1:]]
 
     def _note(self, name: str, number: str) -> None:
         kept = self.numbers.setdefault(name, [])
@@ -325,6 +326,8 @@ _WORDS: Mapping[str, tuple[int, *tuple[str, ...]]] = MappingProxyType({
     "lowered": (4,
         "{seen} 个个案中，降级与终结都由两人决定。", "Two people decided every lowering and ending, in {seen} cases.",
         "{count} 个个案的降级或终结不是两人决定（共查 {seen} 个）。", "{count} of {seen} cases were lowered or ended by fewer than two."),
+    "chain_sealed": (5,
+        "日志链完整；没有密钥，封存的内容没有核对。", "The log's chain is whole; without a key its secrets were not compared."),
     "chain": (5,
         "日志链完整。", "The log's chain is whole.",
         "{count} 个个案的日志链断裂或被改动。", "The chain of {count} cases is broken or was changed."),

@@ -27,11 +27,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import crisis_engine as ce
+from crisis_engine.almanac import published_calendar
 from crisis_engine.core import events as ev
+from crisis_engine.core.access import Actor, may_do
 from crisis_engine.core.evolve import fold
-from crisis_engine.core.model import Risk, Tier
-from crisis_engine.core.resolve import Found
+from crisis_engine.core.model import Duty, Risk, Tier
+from crisis_engine.core.resolve import Found, Resolver, Roster
+from crisis_engine.definitions import load_access
 from crisis_engine.engine.gather import Sources
+from crisis_engine.example import example_roster
 from crisis_engine.example.city import generate_city
 from crisis_engine.store import Change
 from crisis_engine.testing import SettableClock
@@ -250,6 +254,29 @@ def bench_console(path: Path) -> Iterator[str]:
     yield f"crisis queue, one of {_count(path):,} cases' officers: {median_of(run(queue), 11) * 1000:.0f} ms"
 
 
+def bench_access(decisions: int = 400_000) -> Iterator[str]:
+    """Decide who may read which case: every person of the example city about cases at every tier, the verdicts counted."""
+    known, access = example_roster(), load_access()
+    held: dict[str, list[Duty]] = {}
+    for duty in known.duties:
+        held.setdefault(duty.person, []).append(duty)
+    resolver = Resolver(Roster({unit.id: unit for unit in known.units}, {}, {}), access, published_calendar(), NOW)
+    actors = [Actor(person, tuple(duties)) for person, duties in held.items()]
+    homes = [unit.id for unit in known.units if unit.kind == "class"]
+    cases = [
+        fold([ev.Opened(case=f"A{place}", seq=1, at=NOW, by="reporter", workflow="school_crisis_v1", procedure="", unit=home, subject=None,
+                        parent=None, stage="assessing", tier=tier, risk=Risk.YELLOW, move="report")])
+        for place, (home, tier) in enumerate(itertools.product(homes, Tier))
+    ]
+    pairs = list(itertools.islice(itertools.cycle(itertools.product(actors, cases)), decisions))
+
+    def decide() -> int:
+        return sum(may_do(access, "case.read", actor, resolver, case=case).allowed for actor, case in pairs)
+
+    seconds = median_of(decide, 5)
+    yield f"access decisions: {decisions / seconds:,.0f} /s, {len(actors)} people, {len(cases)} cases, {decide():,} allowed"
+
+
 def _officer(path: Path) -> str:
     with sqlite3.connect(path) as connection:
         return str(connection.execute("SELECT person FROM crisis_duty WHERE role = 'counselor' ORDER BY id LIMIT 1").fetchone()[0])
@@ -275,7 +302,7 @@ def main() -> None:
             build(city, given.cases, given.due)
         raw = statistics.median(raw_limit(Path(tempfile.mkdtemp(dir=folder))) for _run in range(3))
         for line in itertools.chain(
-            bench_act(folder / "act.db", raw), bench_audit(folder, given.lives), bench_console(city),
+            bench_access(), bench_act(folder / "act.db", raw), bench_audit(folder, given.lives), bench_console(city),
             bench_sweep(city, folder, given.due, raw),
         ):
             print(line, flush=True)

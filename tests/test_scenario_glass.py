@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -250,6 +251,24 @@ def test_a_person_whom_the_case_concerns_hears_what_a_strangers_number_gives(cit
     assert said[0] == said[1]
     with pytest.raises(NotFound):
         city.engine.break_glass(case.number, by=COUNTY_EXPERT, because="roof")
+
+
+@pytest.mark.parametrize("spell", [str, str.lower, lambda number: number.replace("-", ""), lambda number: f" {number} "])
+def test_however_a_number_is_spelled_whom_the_case_concerns_is_not_told_that_it_exists(city: City, spell: Callable[[str], str]) -> None:
+    case = city.report(PEER, about_staff=[OTHER_TEACHER])
+    answers = []
+    for number in (case.number, "ZZZ-ZZZ-ZZZ"):
+        with pytest.raises(NotFound) as caught:
+            city.engine.case(spell(number), by=OTHER_TEACHER)
+        answers.append(str(caught.value).replace(number, "…"))
+    assert answers[0] == answers[1]
+
+
+def test_a_case_that_is_over_can_be_read_in_an_emergency_and_that_is_reviewed_too(city: City) -> None:
+    case = assessed(city).agreed(COUNSELOR, VICE_PRINCIPAL, "exclude", because="a misunderstanding")
+    city.engine.break_glass(case.number, by=OTHER_TEACHER, because="roof")
+    assert "ideation" in str(city.engine.history(case.number, by=OTHER_TEACHER))
+    assert review_of(city, case, COUNTY_OFFICER).case.open
 
 
 def test_nobody_breaks_the_glass_without_a_staff_duty_near_the_case(city: City) -> None:

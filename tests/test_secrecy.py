@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
 import sqlite3
@@ -18,7 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisis_engine import Engine, KeyFault, NotAllowed, StoreError, open_engine
+from crisis_engine.cli import main
 from crisis_engine.core.model import Guardian, Person, Subject
+from crisis_engine.doctor import examine
 from crisis_engine.engine.secrecy import new_key_file
 from crisis_engine.example import example_roster
 from crisis_engine.notify import DeliveryFailed, Message
@@ -80,7 +83,8 @@ def files_with(folder: Path, words: tuple[str, ...] = CANARIES) -> dict[str, lis
 # ---- at rest --------------------------------------------------------------------------------------------------------------------
 
 
-def test_no_file_that_is_ever_written_holds_a_plain_secret(path: Path, tmp_path: Path) -> None:
+def test_no_file_that_is_ever_written_holds_a_plain_secret(path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
     with opened(path, channels=(BrokenChannel(),)) as engine:
         number = plant(engine)
         with engine.store.writing() as tx:   # whoever is told has a contact that a channel's reason would tell
@@ -93,8 +97,11 @@ def test_no_file_that_is_ever_written_holds_a_plain_secret(path: Path, tmp_path:
         source.close()
         backup.close()
         engine.sweep()
+        engine.rotate_key(by=OFFICER)
         assert number
     assert files_with(tmp_path) == {}
+    assert caplog.text
+    assert not any(word in caplog.text for word in CANARIES)
 
 
 def test_the_engine_reads_all_of_it_back(path: Path) -> None:
@@ -117,11 +124,17 @@ def test_the_engine_reads_all_of_it_back(path: Path) -> None:
 def test_the_sweep_and_a_doctor_on_a_copy_need_no_key(path: Path) -> None:
     with opened(path) as engine:
         plant(engine)
-    path.with_name("city.db.key").unlink()
-    with open_engine(f"sqlite:///{path}", clock=SettableClock(SettableClock()() + timedelta(days=1))) as engine:
-        assert engine.sweep().rungs
-        with engine.store.reading() as tx:
-            assert list(tx.verify()) == []
+    key = path.with_name("city.db.key")
+    for there, days in ((True, 1), (False, 2)):
+        if not there:
+            key.unlink()
+        with open_engine(f"sqlite:///{path}", clock=SettableClock(SettableClock()() + timedelta(days=days))) as engine:
+            assert engine.sweep().rungs
+            with engine.store.reading() as tx:
+                assert list(tx.verify()) == []
+            chain = next(finding for finding in examine(engine) if finding.name == "chain")
+            assert chain.ok
+            assert ("without a key" in chain.text_en) is not there
 
 
 def test_a_secret_that_was_moved_to_another_event_does_not_open_and_verify_names_it(path: Path) -> None:
@@ -143,6 +156,18 @@ def test_a_name_that_was_moved_to_another_child_does_not_open(path: Path) -> Non
     db.close()
     with opened(path) as engine, engine.store.reading() as tx, pytest.raises(StoreError, match="changed or moved"):
         list(tx.subjects_under())
+
+
+def test_an_index_that_was_moved_to_another_child_is_said(path: Path) -> None:
+    with opened(path) as engine, engine.store.writing() as tx:
+        one, other = tx.subject("stu-41"), tx.subject("stu-42")
+        assert one is not None
+        assert other is not None
+        swap = "UPDATE crisis_subject SET ref_index = ? WHERE id = ?"
+        tx.connection.exec_driver_sql(swap, ("x", one.id))
+        tx.connection.exec_driver_sql(swap, (tx.blind("ref", "stu-41"), other.id))
+    with opened(path) as engine, engine.store.reading() as tx, pytest.raises(StoreError, match="another child"):
+        tx.subject("stu-41")
 
 
 # ---- keys that are wrong ----------------------------------------------------------------------------------------------------------
@@ -267,6 +292,30 @@ def test_a_rotation_to_a_key_that_is_given_never_goes_back_to_an_old_one(path: P
         assert tx.person("p-11")
     with opened(path, master_key=old) as engine, engine.store.reading() as tx, pytest.raises(KeyFault, match="rotated away"):
         tx.person("p-11")
+
+
+def test_one_broken_data_key_does_not_keep_the_others_under_the_old_master_key(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE crisis_data_key SET wrapped = zeroblob(40) WHERE kind = 'subject'"
+                   " AND ref = (SELECT min(id) FROM crisis_subject)")
+    db.close()
+    with opened(path) as engine:
+        report = engine.rotate_key(by=OFFICER)
+        assert (report["broken"], report["retired"]) == (1, [])
+        status = engine.key_status(by=OFFICER)
+        assert sorted(status["by_master"].values()) == [1, report["keys"]]
+        assert status["log"][-1]["what"] == "unfinished"
+    assert len(read_keys(path.with_name("city.db.key"))) == 2, "the old key stays as long as a data key needs it"
+
+
+def test_the_first_command_says_in_both_languages_that_the_key_is_kept_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CRISIS_NOW", raising=False)
+    for lang, said in (("zh", "与数据库及其备份分开保管"), ("en", "apart from the database and its backups")):
+        assert main(["init", "--db", str(tmp_path / f"{lang}.db"), "--lang", lang]) == 0
+        assert said in capsys.readouterr().out
+        assert (tmp_path / f"{lang}.db.key").exists()
 
 
 class Cut(BaseException):

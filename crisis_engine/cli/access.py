@@ -8,6 +8,7 @@ import typer
 
 from crisis_engine.cli.command import command
 from crisis_engine.cli.console import RISK_STYLE, Console
+from crisis_engine.core import spreadsheet
 
 if TYPE_CHECKING:
     from crisis_engine.engine.reading import ReadView
@@ -16,6 +17,8 @@ _REPORT = 'crisis report --as p-31 --unit xinyang/shihe/no-3 --subject stu-42 --
 _WORD = 'crisis report --as p-71 --unit xinyang/shihe/no-3/g7/c2 --subject stu-42 --facts "A cut on her arm" --cue fresh_injury\n'
 _REPORTER = ('crisis act next withhold_from_guardian --as p-31 --field because="the child fears the father"\n'
              'crisis reporter next --as p-34 --why "the police ask"')
+
+_COLUMNS = ("number", "workflow", "unit", "stage", "tier", "risk", "opened_at", "due_at", "closed_at")
 
 Number = Annotated[str, typer.Argument()]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, metavar="N")]
@@ -27,6 +30,7 @@ def cases(
     after: Annotated[str | None, typer.Option("--after", metavar="NUMBER")] = None,
     limit: Limit = 50,
     ended: Annotated[bool, typer.Option("--ended")] = False,
+    csv: Annotated[bool, typer.Option("--csv")] = False,
 ) -> None:
     """List the cases that whoever acts may see, without a child or a fact."""
     by = console.actor
@@ -34,6 +38,11 @@ def cases(
         lines, now = engine.cases(by=by, after=after, limit=limit, ended=ended), engine.now()
     if console.as_json:
         console.json([line.to_json() for line in lines])
+        return
+    if csv:
+        console.print(spreadsheet.line(_COLUMNS))
+        for row in (line.to_json() for line in lines):
+            console.print(spreadsheet.line(row[name] for name in _COLUMNS))
         return
     from rich.text import Text
 

@@ -18,7 +18,7 @@ PARTS = ("database", "person", "case", "access", "clockwork", "definition", "key
 
 ORDER = [
     "init", "roster", "report", "open", "act", "moves", "queue", "show", "history", "cases", "counts", "glass",
-    "audit", "reporter", "sweep", "deliver", "definitions", "keys", "forget", "hold", "compliance", "doctor", "demo",
+    "audit", "reporter", "compliance", "sweep", "deliver", "definitions", "keys", "forget", "hold", "doctor", "demo",
 ]
 """The commands as the help lists them: along a case's life."""
 

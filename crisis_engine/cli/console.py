@@ -111,6 +111,10 @@ class Console:
         clock = self._sandbox_clock()
         link = self.env.get("CRISIS_LINK", "")
         with open_engine(self.db, clock=clock, channels=channels, create=create, lang=self.lang, link=link) as engine:
+            if self.env.get("CRISIS_RETENTION"):
+                from crisis_engine.definitions import load_retention
+
+                engine.retention = load_retention(self.env["CRISIS_RETENTION"])
             if sandbox:
                 engine.mark_sandbox()
             if clock is not None and not engine.sandbox:

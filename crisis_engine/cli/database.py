@@ -33,6 +33,7 @@ def init(
             counts = engine.import_roster(example_roster())
         is_sandbox = engine.sandbox
         key_beside = engine.key_source == "beside"
+        plain = engine.plain_rows
     if console.as_json:
         console.json({"db": console.db, "sandbox": is_sandbox, "imported": counts})
         return
@@ -41,6 +42,8 @@ def init(
         console.print(console.say("init.sandbox"))
     elif key_beside:
         console.print(console.say("keys.beside"), "bold")
+    if plain:
+        console.print(console.say("keys.plain", count=plain), "bold red")
     if counts:
         console.print(imported(console, counts))
         console.print(console.say("init.next", command="crisis report --help"))

@@ -112,11 +112,21 @@ def _document(name: str, kind: str) -> object:
     return definitions.load_policy_doc(name) if kind == "policies" else definitions.load_workflow_doc(name)
 
 
+_SCOPES = ("sight", "unit", "near", "anywhere")
+_FLAGS = ("everybody", "workflow", "glass", "reason", "concerned", "separate")
+
+
 def _plain(access: Access) -> dict[str, Any]:
     return {"name": access.name, "version": access.version, "source": access.source, "mark": access.mark, "role": {
-        role.name: {"level": role.level, "reads": role.reads, "scope": role.scope, "label": dict(role.label)}
+        role.name: {"level": role.level, "reads": role.reads, "scope": role.scope, "addressed": role.addressed, "glass": role.glass,
+                    "label": dict(role.label)}
         for role in access.roles.values()
-    }}
+    }, "action": {
+        rule.name: {**{scope: sorted(getattr(rule, scope)) for scope in _SCOPES}, **{flag: getattr(rule, flag) for flag in _FLAGS}}
+        for rule in access.actions.values()
+    }, "separate": sorted(access.separate), "glass_at_most": str(access.glass_at_most), "least_count": access.least_count,
+        "trust": {name: {"source": source, "mark": mark} for name, (source, mark) in access.trust.items()},
+    }
 
 
 def _check_whole(name: str, kind: str) -> None:
@@ -173,6 +183,14 @@ def _access(console: Console, access: Access) -> None:
     console.grid(("head.role", "head.name", "head.unit", "head.what"), [
         (role.name, console.label(role.label), role.level, f"{role.reads} {role.scope}") for role in access.roles.values()
     ])
+    console.print()
+    console.grid(("head.what", "head.by"), [
+        (rule.name, "; ".join(f"{scope}: {', '.join(sorted(roles))}" for scope in _SCOPES if (roles := getattr(rule, scope)))
+         or ", ".join(flag for flag in _FLAGS if getattr(rule, flag))) for rule in access.actions.values()
+    ])
+    console.print()
+    for name, (source, mark) in access.trust.items():
+        console.print(f"  [{name}]  {_trust(console, source, mark)}")
     console.print(_trust(console, access.source, access.mark))
 
 

@@ -9,6 +9,7 @@ import typer
 
 from crisis_engine.cli.command import command
 from crisis_engine.cli.console import Console
+from crisis_engine.cli.database import BROKEN
 
 
 @command("keys status", "crisis keys status --as p-51")
@@ -30,17 +31,21 @@ def status(console: Console) -> None:
 
 
 @command("keys rotate", "crisis keys rotate --as p-51")
-def rotate(console: Console) -> None:
+def rotate(console: Console) -> int:
     """Take a new master key and wrap every data key anew; a rotation that was broken off is finished."""
     by = console.actor
     with console.engine() as engine:
         report = engine.rotate_key(by=by)
+    code = BROKEN if report["broken"] else 0
     if console.as_json:
         console.json(report)
-        return
+        return code
     console.print(console.say("keys.rotated", master=report["master"], count=report["keys"]))
+    if report["broken"]:
+        console.print(console.say("keys.broken", count=report["broken"]), "bold red")
     if report["retired"]:
         console.print(console.say("keys.retired"))
+    return code
 
 
 @command("keys seal", "crisis keys seal --as p-51")

@@ -11,7 +11,7 @@ from . import events as ev
 from .access import Actor, Verdict, granted, may_do
 from .case import Case, Proposal
 from .commands import ANSWERS, Act, Open
-from .errors import BadInput, CommandRejected, NotAllowed, NotFound
+from .errors import BadInput, CommandRejected, NotAllowed, NotFound, said
 from .form import check_fields
 from .guard import refusals
 from .model import Risk, Tier, higher_risk
@@ -40,7 +40,7 @@ def decide_open(world: World, command: Open) -> Decision:
     if not verdict.allowed:
         raise NotAllowed(f"{world.actor.id} may not make the move {move.name}: {verdict.rule}.", way_out="Ask whoever holds the duty.")
     if world.resolver.roster.units.get(command.unit) is None:
-        raise NotFound(f"There is no unit {command.unit!r}.", way_out="See `crisis roster show` for the units.")
+        raise NotFound(f"There is no unit {said(command.unit)!r}.", way_out="See `crisis roster show` for the units.")
     fields = check_fields(move, command.fields, workflow, world.procedure.policy)
     pens = [open_case(world, move, command, fields, verdict)]
     pen = pens[0]
@@ -164,7 +164,7 @@ def find_move(world: World, name: str) -> MoveDef:
     move = moves.get(name)
     if move is None or move.opens_case:
         close = difflib.get_close_matches(name, [*moves, *ANSWERS], n=1)
-        raise BadInput(f"There is no move {name[:60]!r} here.", way_out=f"Did you mean {close[0]!r}?" if close else "See `crisis moves`.")
+        raise BadInput(f"There is no move {said(name)!r} here.", way_out=f"Did you mean {close[0]!r}?" if close else "See `crisis moves`.")
     return move
 
 
@@ -280,7 +280,7 @@ def _answer(world: World, case: Case, command: Act) -> Decision:
 
 def _proposal(case: Case, fields: Mapping[str, Any]) -> Proposal:
     if unknown := set(fields) - {"proposal", "because"}:
-        raise BadInput(f"An answer to a proposal has no field {min(unknown)!r}.", way_out="Known fields: proposal, because.")
+        raise BadInput(f"An answer to a proposal has no field {said(min(unknown))!r}.", way_out="Known fields: proposal, because.")
     named = str(fields.get("proposal", ""))
     fitting = [proposal for proposal in case.proposals if named in {"", proposal.move, str(proposal.id)}]
     if not fitting:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
+
+_NAME = re.compile(r"[A-Za-z0-9_:+./@-]{1,60}")
+
+
+def said(value: object) -> str:
+    """Return what somebody gave, for a sentence that names it, if it looks like an id or a number; else "…".
+
+    A sentence that somebody typed into the wrong field may be a fact, and an error goes further than the screen of whoever typed it.
+    """
+    text = str(value)
+    return text if _NAME.fullmatch(text) else "…"
+
 
 
 class CrisisError(Exception):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from .calendar import CHINA
-from .errors import BadInput
+from .errors import BadInput, said
 from .model import Risk, Tier
 from .policy import Policy
 from .secret import Secret
 from .workflow import FieldDef, MoveDef, Workflow
 
-_PLAIN = re.compile(r"[A-Za-z0-9_:+.-]{1,40}")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2120
 
 MOST = 20_000
@@ -34,7 +32,7 @@ def check_fields(move: MoveDef, given: Mapping[str, Any], workflow: Workflow, po
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"Known fields: {', '.join(known) or 'none'}."
-            raise BadInput(f"{move.name} has no field {_said(name)}.", way_out=hint, field=name if _PLAIN.fullmatch(name) else "")
+            raise BadInput(f"{move.name} has no field {said(name)!r}.", way_out=hint, field=said(name))
     clean: dict[str, Any] = {}
     for name, field in known.items():
         value = given.get(name)
@@ -84,12 +82,6 @@ def _sealed(field: FieldDef, value: object, workflow: Workflow, policy: Policy) 
     return Secret(_text(field, value, workflow, policy))
 
 
-def _said(value: object) -> str:
-    """Return what was written, if it looks like a choice or a number; anything else may be a fact, which no error repeats."""
-    text = str(value)
-    return repr(text) if _PLAIN.fullmatch(text) else "What stands there"
-
-
 def _bool(field: FieldDef, value: object, _workflow: Workflow, _policy: Policy) -> bool:
     if isinstance(value, bool):
         return value
@@ -98,7 +90,7 @@ def _bool(field: FieldDef, value: object, _workflow: Workflow, _policy: Policy) 
         return True
     if word in _FALSE:
         return False
-    raise _wrong(field, f"{_said(value)} is neither yes nor no.", "Write true or false.")
+    raise _wrong(field, f"{said(value)!r} is neither yes nor no.", "Write true or false.")
 
 
 def _one(field: FieldDef, value: object, options: Sequence[str]) -> str:
@@ -107,7 +99,7 @@ def _one(field: FieldDef, value: object, options: Sequence[str]) -> str:
         return word
     close = difflib.get_close_matches(word, options, n=1)
     hint = f"Did you mean {close[0]!r}? " if close else ""
-    raise _wrong(field, f"{_said(word)} is not one of the choices.", f"{hint}Choose from: {', '.join(options)}.")
+    raise _wrong(field, f"{said(word)!r} is not one of the choices.", f"{hint}Choose from: {', '.join(options)}.")
 
 
 def _choice(field: FieldDef, value: object, workflow: Workflow, policy: Policy) -> str:
@@ -129,7 +121,7 @@ def _time(field: FieldDef, value: object, _workflow: Workflow, _policy: Policy) 
     try:
         at = datetime.fromisoformat(str(value))
     except ValueError:
-        raise _wrong(field, f"{_said(value)} is no time.", "Write it as 2026-03-02T15:30+08:00.") from None
+        raise _wrong(field, f"{said(value)!r} is no time.", "Write it as 2026-03-02T15:30+08:00.") from None
     return _within(field, at if at.tzinfo is not None else at.replace(tzinfo=CHINA))
 
 
@@ -145,7 +137,7 @@ def _date(field: FieldDef, value: object, _workflow: Workflow, _policy: Policy) 
     try:
         return date.fromisoformat(str(value)).isoformat()
     except ValueError:
-        raise _wrong(field, f"{_said(value)} is no date.", "Write it as 2026-03-02.") from None
+        raise _wrong(field, f"{said(value)!r} is no date.", "Write it as 2026-03-02.") from None
 
 
 def _risk(field: FieldDef, value: object, _workflow: Workflow, _policy: Policy) -> Risk:

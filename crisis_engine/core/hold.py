@@ -8,7 +8,7 @@ from typing import Any
 from . import events as ev
 from .calendar import CHINA
 from .case import Clock
-from .errors import CommandRejected, NotFound
+from .errors import CommandRejected, NotFound, said
 from .pen import Pen
 from .rung import resume
 from .workflow import MoveDef
@@ -24,7 +24,7 @@ def hold_clock(world: World, pen: Pen, move: MoveDef, fields: Mapping[str, Any])
     clock = pen.case.clock(str(name))
     if clock is None:
         running = ", ".join(one.name for one in pen.case.clocks)
-        raise NotFound(f"No clock {name!r} runs on this case.", way_out=f"Running: {running}.")
+        raise NotFound(f"No clock {said(name)!r} runs on this case.", way_out=f"Running: {running}.")
     _CLOCK_KEYS[kinds[0]](world, pen, clock, fields)
 
 
@@ -51,7 +51,7 @@ def _pause(world: World, pen: Pen, clock: Clock, fields: Mapping[str, Any]) -> N
         raise CommandRejected(f"The clock {clock.name} never stands still.", way_out="Only paper clocks with a `pause` in the policy do.")
     reason = str(fields.get("reason"))
     if reason not in rule.pause.reasons:
-        raise CommandRejected(f"{reason!r} is no reason to pause {clock.name}.", way_out=f"Reasons: {', '.join(rule.pause.reasons)}.")
+        raise CommandRejected(f"{said(reason)!r} is no reason to pause {clock.name}.", way_out=f"Reasons: {', '.join(rule.pause.reasons)}.")
     if clock.pauses >= rule.pause.times or clock.paused_until is not None:
         raise CommandRejected(f"The clock {clock.name} was paused {clock.pauses} time(s) already.", way_out="Decide on what there is.")
     if not pen.now < until <= pen.now + rule.pause.at_most.wall:

@@ -10,7 +10,7 @@ from typing import Any
 from . import events as ev
 from .case import Case
 from .deadline import Due
-from .errors import BadInput, CommandRejected
+from .errors import BadInput, CommandRejected, said
 from .guard import refusals
 from .hold import hold_clock
 from .model import Risk, Tier, higher_risk
@@ -322,7 +322,7 @@ def _open_tracks(world: World, pen: Pen, move: MoveDef, value: _Value) -> list[P
         if track is None or any(procedure.workflow.name == track for _case, procedure in world.tracks):
             continue
         if track not in world.openable:
-            raise BadInput(f"There is no track {track!r} beside this case.", way_out=f"Known: {', '.join(world.openable) or 'none'}.")
+            raise BadInput(f"There is no track {said(track)!r} beside this case.", way_out=f"Known: {', '.join(world.openable) or 'none'}.")
         number, procedure = world.openable[str(track)]
         other = Pen(None, number, procedure, world.resolver, pen.by, world.now)
         other.add(

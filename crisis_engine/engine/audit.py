@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crisis_engine.core.access import ENGINE
 from crisis_engine.core.checkpoint import COSIGNS, SIGNS, Checkpoint, Key
-from crisis_engine.core.errors import BadInput, NotFound, ProofFailed, StaleVersion, StoreError
+from crisis_engine.core.errors import BadInput, KeyFault, NotFound, ProofFailed, StaleVersion, StoreError
 from crisis_engine.core.merkle import leaf_hash
 from crisis_engine.store import Store, Tx
 
@@ -286,9 +286,13 @@ class Audit(Worlds):
         from concurrent.futures import ProcessPoolExecutor, as_completed  # noqa: PLC0415 - rare
         from multiprocessing import get_context  # noqa: PLC0415
 
-        url = self.store.url if isinstance(self.store, Store) else ""
+        if not isinstance(self.store, Store):
+            return
+        keys: list[bytes] | None = None
+        with suppress(KeyFault):   # a copy without its key is proven too, but for what its secrets say
+            keys = [key.secret for key in self.store.vault.masters.keys()]  # noqa: SIM118 (a method, and no dict)
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            running = [pool.submit(verify_share, url, place, share) for place, share in enumerate(shares)]
+            running = [pool.submit(verify_share, self.store.url, keys, place, share) for place, share in enumerate(shares)]
             for done in as_completed(running):
                 yield done.result()
 
@@ -302,9 +306,9 @@ def make_key(path: Path, *, name: str) -> Key:
     return key.public
 
 
-def verify_share(url: str, place: int, share: tuple[int, int] | None) -> tuple[int, VerifyReport]:
+def verify_share(url: str, keys: list[bytes] | None, place: int, share: tuple[int, int] | None) -> tuple[int, VerifyReport]:
     """Verify one share of the database at a URL, in a process of its own."""
-    store = Store.open(url, create=False)
+    store = Store.open(url, create=False, master_key=keys)
     try:
         with calm_collector(), store.reading() as tx:
             return place, verify_part(tx, share)

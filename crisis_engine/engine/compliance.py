@@ -63,11 +63,11 @@ class Compliance(Worlds):
                       list(_reads(tx, duties, since, until))),
             "erasures": (("kind", "case", "proposed by", "proposed at", "confirmed by", "confirmed at"), [
                 (one.kind, one.number, one.proposed_by, _at(one.proposed_at), one.confirmed_by, _at(one.confirmed_at))
-                for one in tx.erasures_within(since, until)
+                for one in tx.erasures_between(since, until)
             ]),
             "holds": (("kind", "case", "placed by", "placed at", "lifted by", "lifted at"), [
                 (one.kind, one.number, one.placed_by, _at(one.placed_at), one.lifted_by, _at(one.lifted_at))
-                for one in tx.holds_within(since, until)
+                for one in tx.holds_between(since, until)
             ]),
             "incidents": (("at", "what", "case"), sorted(_incidents(tx, since, until))),
             "keys": (("at", "what", "by"), [(_at(at), what, by) for at, what, by in tx.rotations(since, until)] + [

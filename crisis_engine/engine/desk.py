@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from crisis_engine.core.access import ENGINE, Actor
 from crisis_engine.core.calendar import Calendar
 from crisis_engine.core.decide import decide_calendar, decide_presence
-from crisis_engine.core.errors import BadInput, NotFound
+from crisis_engine.core.errors import BadInput, NotFound, said
 from crisis_engine.core.events import Linked
 from crisis_engine.core.model import Absence, Duty, Person, Subject
 from crisis_engine.core.network import Gap, gaps
@@ -71,7 +71,8 @@ class Desk(Worlds):
             now = self.now()
             self._allow(tx, now, by, "roster.change", unit=unit)
             if not tx.end_duty(role, unit, person, at or now):
-                raise NotFound(f"{person} holds no running duty {role} at {unit}.", way_out="See `crisis roster show --unit`.")
+                raise NotFound(f"{said(person)} holds no running duty {said(role)} at {said(unit)}.",
+                               way_out="See `crisis roster show --unit`.")
             return self._hand_over(tx, now, by)
 
     def add_absence(self, *, person: str, begins_at: datetime, ends_at: datetime, by: str) -> int:
@@ -83,7 +84,7 @@ class Desk(Worlds):
         with self.store.writing() as tx:
             now = self.now()
             if tx.person(person) is None:
-                raise NotFound(f"Nobody is known as {person!r}.", way_out="See `crisis roster show`.")
+                raise NotFound(f"Nobody is known as {said(person)!r}.", way_out="See `crisis roster show`.")
             if person != by:
                 for duty in tx.duties_of(person) or [Duty("", "", person)]:
                     self._allow(tx, now, by, "roster.change", unit=duty.unit)
@@ -128,7 +129,7 @@ class Desk(Worlds):
             if by is not None:
                 self._allow(tx, self.now(), by, "roster.read")
             if unit is not None and unit not in tx.units({unit}):
-                raise NotFound(f"There is no unit {unit!r}.", way_out="See `crisis roster show` for all.")
+                raise NotFound(f"There is no unit {said(unit)!r}.", way_out="See `crisis roster show` for all.")
             children = tx.subjects_under(unit) if subjects else ()
             if by is not None:
                 own = self._places(tx, self.now(), by, "roster.read")
@@ -169,7 +170,7 @@ class Desk(Worlds):
     def link(self, number: str, other: str, *, by: str, relation: str = "related") -> None:
         """Link two cases (siblings: `related`; a group event: `part_of`). Nothing else is shared between them."""
         if relation not in {"related", "part_of"}:
-            raise BadInput(f"{relation!r} is no relation that people make.", way_out="Use related or part_of.")
+            raise BadInput(f"{said(relation)!r} is no relation that people make.", way_out="Use related or part_of.")
         with self.store.writing() as tx:
             now = self.now()
             worlds = []

@@ -10,7 +10,7 @@ from crisis_engine import definitions
 from crisis_engine.almanac import published_calendar
 from crisis_engine.core.access import ENGINE, Actor
 from crisis_engine.core.calendar import Calendar
-from crisis_engine.core.errors import DefinitionError, NotAllowed, NotFound
+from crisis_engine.core.errors import DefinitionError, NotAllowed, NotFound, said
 from crisis_engine.core.model import Absence, Duty, Subject, Unit
 from crisis_engine.core.policy import Access
 from crisis_engine.core.procedure import Procedure
@@ -130,7 +130,7 @@ def actor_of(tx: Tx, by: str) -> Actor:
     guardian = tx.guardian(by)
     ward = tx.subject(guardian.subject) if guardian is not None else None
     if not duties and pupil is None and ward is None:
-        raise NotAllowed(f"Nobody with a duty is known as {by[:60]!r}.", way_out="Name a person of the roster (--as, CRISIS_ACTOR).")
+        raise NotAllowed(f"Nobody with a duty is known as {said(by)!r}.", way_out="Name a person of the roster (--as, CRISIS_ACTOR).")
     return Actor(by, duties, pupil.id if pupil is not None else None, (ward.id,) if ward is not None else ())
 
 
@@ -140,6 +140,6 @@ def subject_of(tx: Tx, ref: str | None) -> Subject | None:
         return None
     subject = tx.subject(ref)
     if subject is None:
-        raise NotFound(f"No child is known as {ref[:60]!r}.",
+        raise NotFound(f"No child is known as {said(ref)!r}.",
                        way_out="Leave the subject out if nobody knows who it is; the clock `identity` will run.")
     return subject

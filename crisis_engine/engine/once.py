@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from crisis_engine.core.errors import CommandRejected
+from crisis_engine.core.errors import CommandRejected, said
 from crisis_engine.store import Tx
 
 
@@ -26,7 +26,7 @@ class Once:
             known = tx.command(self._key)
             if known is not None:
                 if known[0] != self._digest:
-                    raise CommandRejected(f"The key {key!r} was used for another command before.",
+                    raise CommandRejected(f"The key {said(key)!r} was used for another command before.",
                                           way_out="Use a new key for a new command.")
                 self.answer = json.loads(known[1])
 

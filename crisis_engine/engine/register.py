@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from crisis_engine.core.errors import BadInput, NotFound
+from crisis_engine.core.errors import BadInput
 from crisis_engine.core.tally import MERGED, merged
 from crisis_engine.core.workflow import Label
 
 from .desk import Desk
 from .look import local
-from .worlds import stored_case
+from .worlds import no_such_case, stored_case
 
 if TYPE_CHECKING:
     from crisis_engine.store.register import Count
@@ -81,7 +81,7 @@ class Register(Desk):
             self._allow(tx, now, by, "case.list")
             sight = self._sight(tx, now, by, "case.list")
             if after is not None and not sight.admits(stored_case(tx, after).case):
-                raise NotFound(f"There is no case {after[:40]}.", way_out="Check the number.")
+                raise no_such_case(after)
 
             rows = tx.register(sight, after=after, limit=limit, ended=ended)
 

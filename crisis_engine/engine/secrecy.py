@@ -27,6 +27,12 @@ class Secrecy(Worlds):
         with self.store.reading() as tx:
             return tx.vault.masters.source
 
+    @property
+    def plain_rows(self) -> int:
+        """Return how many rows of an older version are not sealed yet."""
+        with self.store.reading() as tx:
+            return sum(tx.unsealed().values())
+
     def key_status(self, *, by: str) -> dict[str, Any]:
         """Return how the keys stand, without any of them: source, ids, how many data keys, what is not sealed yet, what was done."""
         with self.store.reading() as tx:
@@ -39,7 +45,7 @@ class Secrecy(Worlds):
             }
 
     def rotate_key(self, *, by: str, batch: int = BATCH) -> dict[str, Any]:
-        """Wrap every data key under a new master key; one that was broken off is finished. Return ids and how many were wrapped.
+        """Wrap every data key under a new master key; one that was broken off is finished. Return ids and counts.
 
         The new key is the one among those given that was never in use; where the keys lie in a file, it is made there. Both keys are
         valid until the last data key is done; the file's old ones are then put aside, for the backups that need them. Raises
@@ -54,19 +60,19 @@ class Secrecy(Worlds):
                 tx.begin_rotation(current, by, now)
                 log("key.rotation_begun", by=by, master=current.id)
 
-        after, done, step = ("", ""), 0, batch
+        after, done, broken, step = ("", ""), 0, 0, batch
         while step == batch:
             with self.store.writing(wipe=True) as tx:
-                after, step = tx.rewrap(after, batch)
-            done += step
+                after, step, failed = tx.rewrap(after, batch)
+            done, broken = done + step - failed, broken + failed
 
         with self.store.writing() as tx:
-            tx.log_key(by, "finished", current.id, self.now())
-            masters = tx.vault.masters
+            masters, left = tx.vault.masters, tx.keys_by_master().keys() - {current.id}
+            tx.log_key(by, "unfinished" if left else "finished", current.id, self.now())
         self.store.scrub()
-        retired = _retire(masters, current)
-        log("key.rotation_finished", by=by, master=current.id, keys=done)
-        return {"master": current.id, "keys": done, "retired": retired}
+        retired = [] if left else _retire(masters, current)
+        log("key.rotation_finished", by=by, master=current.id, keys=done, broken=broken)
+        return {"master": current.id, "keys": done, "broken": broken, "retired": retired}
 
     def seal_plain(self, *, by: str, batch: int = BATCH) -> dict[str, int]:
         """Seal what an older version wrote in plain, step by step, and wipe where it stood. Return how many rows were sealed."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crisis_engine.core.access import may_do
 from crisis_engine.core.commands import ANSWERS
-from crisis_engine.core.errors import NotFound
+from crisis_engine.core.errors import NotFound, said
 from crisis_engine.core.model import Subject
 from crisis_engine.core.world import World
 from crisis_engine.store import Store, Stored, Tx
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CRISIS = "school_crisis_v1"
 """The workflow that a report opens."""
 
+_SPELLED = 11   # a number as it is written, its two dashes included
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -83,7 +84,6 @@ class Worlds(Look):
         target = next((one for one in others if one.case.open and into in {None, one.case.number}), None)
         if into is not None and target is None:
             raise NotFound("There is no such other open case of this child.", way_out="Check the number.")
-        known = tx.subject_by_id(subject) if subject and child is None else child
         units = units_of([stored, *([target] if target else [])]) | {duty.unit for duty in actor.duties}
         units |= {child.unit} if child is not None else set()
         people_known(tx, [*_listed(fields.get("person")), *_listed(fields.get("about_staff")), *_listed(fields.get("members"))])
@@ -95,7 +95,7 @@ class Worlds(Look):
             target_procedure=self._sources.pinned(tx, target.case.procedure) if target else None,
             tracks=tuple((one.case, self._sources.pinned(tx, one.case.procedure)) for one in tracks),
             openable=self._openable(tx, procedure.workflow.name, case.unit, [*_listed(fields.get("track")), *_opens(procedure, move)]),
-            guardians=tuple(guardian.id for guardian in tx.guardians_of(known.ref)) if known is not None else (), proposed=proposed,
+            guardians=tx.guardian_ids(subject) if subject is not None else (), proposed=proposed,
         )
 
     def _links(self, tx: Tx, world: World) -> list[tuple[str, str]]:
@@ -128,8 +128,14 @@ def stored_case(tx: Tx, number: str) -> Stored:
     """Return a case by its number, or say that there is none."""
     stored = tx.case(number) or tx.case(_spelled(number))
     if stored is None:
-        raise NotFound(f"There is no case {number[:40]}.", way_out="Check the number.")
+        raise no_such_case(number)
     return stored
+
+
+def no_such_case(number: str) -> NotFound:
+    """Return what is said of a number that does not exist, spelled as one that does: whom a case concerns hears the very same."""
+    spelled = _spelled(number)
+    return NotFound(f"There is no case {spelled if len(spelled) == _SPELLED else said(number)}.", way_out="Check the number.")
 
 
 def _listed(value: object) -> list[str]:
@@ -151,7 +157,7 @@ def people_known(tx: Tx, people: Sequence[str]) -> None:
     """Refuse a form that names somebody who is not in the roster."""
     for person in people:
         if tx.person(person) is None and tx.guardian(person) is None:
-            raise NotFound(f"Nobody is known as {person[:60]!r}.", way_out="Give the id of a person or guardian of the roster.")
+            raise NotFound(f"Nobody is known as {said(person)!r}.", way_out="Give the id of a person or guardian of the roster.")
 
 
 def new_number() -> str:

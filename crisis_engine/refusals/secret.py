@@ -42,6 +42,7 @@ SECRETS: Mapping[str, str] = {
     "A secret in the database was changed or moved; it does not open.": "数据库里有一处封存的内容被改动或移动过，打不开了。",
     "Run `crisis doctor`, then compare with a backup.": "请运行 `crisis doctor`，再与备份核对。",
     "A secret in the database is in a form that this version cannot open.": "数据库里有一处封存的内容，本版本打不开。",
+    "An index in the database was changed: it leads to another child.": "数据库里有一个索引被改动过：它指向另一个学生。",
     "A key in the database was changed.": "数据库里有一个密钥被改动过。",
     "A guardian belongs to a child who is not in the roster.": "有一位监护人的学生不在名册里。",
     "Import the child first.": "请先导入该学生。",

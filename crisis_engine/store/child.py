@@ -7,7 +7,7 @@ from itertools import groupby, islice
 from secrets import token_hex
 from typing import Any
 
-from crisis_engine.core.errors import BadInput
+from crisis_engine.core.errors import BadInput, StoreError
 from crisis_engine.core.model import Guardian, Subject
 from crisis_engine.store.key import SUBJECT, KeyRows, blind_plain
 from crisis_engine.store.seal import DataKey, place, seal_text, unseal_text
@@ -43,7 +43,11 @@ class ChildRows(KeyRows):
     def subject(self, ref: str) -> Subject | None:
         """Return the child of that ref, the school's own id."""
         row = self._row(_SUBJECTS + " WHERE s.ref_index IN (:sealed, :plain)", **self._both(ref))
-        return None if row is None else self._subject(row)
+        child = None if row is None else self._subject(row)
+        if child is not None and child.ref not in {ref, ""}:   # empty: the key is gone
+            raise StoreError("An index in the database was changed: it leads to another child.",
+                             way_out="Run `crisis doctor`, then compare with a backup.")
+        return child
 
     def subject_by_id(self, subject_id: str) -> Subject | None:
         """Return the child of that random key, which cases carry."""
@@ -71,6 +75,12 @@ class ChildRows(KeyRows):
         """Return the guardians of the child of that ref."""
         rows = self._rows(_GUARDIANS + " WHERE g.subject IN (:sealed, :plain) ORDER BY g.id", **self._both(ref))
         return [self._guardian(row) for row in rows]
+
+    def guardian_ids(self, subject_id: str) -> tuple[str, ...]:
+        """Return the ids of the guardians of the child of that random key; nothing sealed is opened for it."""
+        rows = self._rows("SELECT g.id FROM crisis_subject s JOIN crisis_guardian g ON g.subject = s.ref_index WHERE s.id = :id"
+                          " ORDER BY g.id", id=subject_id)
+        return tuple(guardian for (guardian,) in rows)
 
     # ---- writing ----------------------------------------------------------------------------------------------
 

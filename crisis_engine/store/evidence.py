@@ -50,7 +50,7 @@ class EvidenceReads(Statements):
 
     def readings(self, since: datetime, until: datetime) -> Iterator[Reading]:
         """Yield every entry of the read log."""
-        sql = ("SELECT at, who, what, tier, why <> '', glass <> 0, what = 'audit.verify' AND why <> '' FROM crisis_access_log"
+        sql = ("SELECT at, who, what, tier, length(why) > 0, glass <> 0, what = 'audit.verify' AND length(why) > 0 FROM crisis_access_log"
                " WHERE at >= :since AND at < :until ORDER BY at, id")
         for at, who, what, tier, reasoned, glass, bad in self._stream(sql, since=micros(since), until=micros(until)):
             yield Reading(instant(at), who, what, tier, bool(reasoned), bool(glass), bool(bad))
@@ -61,7 +61,7 @@ class EvidenceReads(Statements):
                           " AND e.at >= :since AND e.at < :until ORDER BY e.at, e.id", since=micros(since), until=micros(until))
         return [(instant(at), number) for at, number in rows]
 
-    def erasures_within(self, since: datetime, until: datetime) -> list[Erasure]:
+    def erasures_between(self, since: datetime, until: datetime) -> list[Erasure]:
         """Return what was proposed or confirmed to be erased; nothing where this database knows no erasing."""
         if not self._has("crisis_erasure"):
             return []
@@ -71,7 +71,7 @@ class EvidenceReads(Statements):
             " confirmed_at < :until) ORDER BY id", since=micros(since), until=micros(until))
         return [Erasure(kind, number, by, instant(at), second, instant_or_none(done)) for kind, number, by, at, second, done in rows]
 
-    def holds_within(self, since: datetime, until: datetime) -> list[Hold]:
+    def holds_between(self, since: datetime, until: datetime) -> list[Hold]:
         """Return the legal holds that stood at any time of the span."""
         if not self._has("crisis_hold"):
             return []

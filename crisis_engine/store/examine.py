@@ -84,12 +84,12 @@ GUARDIANS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "crisis_deadline_never_deleted": ("trigger", ""), "crisis_case_never_deleted": ("trigger", ""),
     "crisis_event_never_replaced": ("trigger", ""), "crisis_event_lowered_by_two": ("trigger", ""),
     "crisis_case_rules_kept": ("trigger", ""),
+    "crisis_data_key_two": ("trigger", ""), "crisis_data_key_held": ("trigger", ""), "crisis_erasure_held": ("trigger", ""),
+    "crisis_erasure": ("table", "crisis_erasure_two"), "crisis_subject_two": ("trigger", ""), "crisis_receipt_held": ("trigger", ""),
     **{f"{table}_never_{change}": ("trigger", "") for table in ("crisis_leaf", "crisis_checkpoint", "crisis_cosignature", "crisis_verifier")
        for change in ("updated", "deleted")},
     "crisis_tile_never_deleted": ("trigger", ""), "crisis_tile_only_grows": ("trigger", ""), "crisis_leaf_in_turn": ("trigger", ""),
     "crisis_checkpoint_in_turn": ("trigger", ""), "crisis_leaf": ("table", "crisis_leaf_whole"),
-    "crisis_data_key_two": ("trigger", ""), "crisis_data_key_held": ("trigger", ""), "crisis_erasure_held": ("trigger", ""),
-    "crisis_erasure": ("table", "crisis_erasure_two"), "crisis_subject_two": ("trigger", ""), "crisis_receipt_held": ("trigger", ""),
 })  # fmt: skip
 """What the database itself must hold so that it refuses the never-cases, with a word that stands in its text."""
 

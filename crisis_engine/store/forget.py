@@ -9,7 +9,7 @@ from crisis_engine.core.errors import NotFound, StoreError
 from crisis_engine.store.instant import instant, micros
 from crisis_engine.store.key import CASE, SUBJECT, KeyRows
 from crisis_engine.store.seal import place, seal_text, unseal_text
-from crisis_engine.store.shred import GENESIS, Shred, append_ledger, read_ledger
+from crisis_engine.store.shred import GENESIS, Shred, append_ledger, last_hash, read_ledger
 
 RECEIPTS, READS = "receipts", "reads"
 _HEAD = "shreds_head"
@@ -64,10 +64,11 @@ class ForgetRows(KeyRows):
         return [number for (number,) in rows]
 
     def subjects_due(self, before: datetime, limit: int) -> list[str]:
-        """Return the random keys of children whom no roster named since then, without an open case or a hold on them or a case."""
+        """Return the random keys of children whom no roster named since then, and of whom no case is open, held or not yet erased."""
         rows = self._rows("SELECT s.id FROM crisis_subject s WHERE s.seen_at < :before"
                           " AND NOT EXISTS (SELECT 1 FROM crisis_hold h WHERE h.lifted_at IS NULL AND h.kind = 'subject' AND h.ref = s.id)"
-                          f" AND NOT EXISTS (SELECT 1 FROM crisis_case c WHERE c.subject = s.id AND (c.final IS NULL OR {_UNDER_HOLD}))"
+                          " AND NOT EXISTS (SELECT 1 FROM crisis_case c WHERE c.subject = s.id AND (c.final IS NULL OR EXISTS"
+                          f" (SELECT 1 FROM crisis_event e WHERE e.case_id = c.id AND e.secret IS NOT NULL) OR {_UNDER_HOLD}))"
                           " ORDER BY s.seen_at, s.id LIMIT :limit", before=micros(before), limit=limit)
         return [child for (child,) in rows]
 
@@ -186,8 +187,10 @@ class ForgetRows(KeyRows):
         """Return the lines of the ledger that this database does not know yet; all of them when it knows none of its ends."""
         if self.vault.ledger is None:
             return []
-        lines, _ = read_ledger(self.vault.ledger)
         head = self._value("SELECT value FROM crisis_meta WHERE name = :name", name=_HEAD)
+        if head is not None and head == last_hash(self.vault.ledger):
+            return []
+        lines, _ = read_ledger(self.vault.ledger)
         known = next((place for place, line in enumerate(lines, start=1) if line.hash == head), 0)
         return lines[known:]
 
@@ -195,7 +198,8 @@ class ForgetRows(KeyRows):
         """Do again, in their order, what those lines say; return how many there were."""
         waiting = self.unreplayed()
         for line in waiting:
-            if line.what == "held" and not self._value("SELECT 1 FROM crisis_hold WHERE kind = :kind AND ref = :ref AND placed_at = :at",
+            if line.what == "held" and not self._value("SELECT 1 FROM crisis_hold WHERE kind = :kind AND ref = :ref"
+                                                       " AND (placed_at = :at OR lifted_at IS NULL)",
                                                        kind=line.kind, ref=line.ref, at=line.at):
                 self._hold(line.kind, line.ref, b"", line.by, line.at)
             elif line.what == "lifted":

@@ -57,6 +57,14 @@ class KeyRows(Statements):
                            way_out="Give the key that the database was made with, or that it was last rotated to.")
         return key
 
+    def opens(self) -> bool:
+        """Whether the master key is at hand, so that secrets can be opened."""
+        try:
+            self.master()
+        except KeyFault:
+            return False
+        return True
+
     # ---- data keys --------------------------------------------------------------------------------------------------
 
     def _key(self, kind: str, ref: str) -> DataKey | None:

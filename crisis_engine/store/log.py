@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 from crisis_engine.core.events import Event
 from crisis_engine.store.key import CASE, KeyRows
 from crisis_engine.store.prove import Walk
 from crisis_engine.store.record import RawRecord, decode, unseal_envelope
+from crisis_engine.store.seal import DataKey
 
 _RECORDS = (
     'SELECT c.number, e.seq, e.at, e.kind, e."by", e.second, e.two, e.header, e.commitment, e.secret, e.prev, e.hash, e.deadline,'
@@ -35,6 +35,20 @@ class LogReads(KeyRows):
         case_id = self._value("SELECT id FROM crisis_case WHERE number = :number", number=number)
         return map(RawRecord._make, self._rows(_RECORDS, id=case_id))
 
+    def open_record(self, record: RawRecord) -> RawRecord:
+        """Return a record with its secret opened; without one where the case's key was shredded. StoreError where it does not open."""
+        if record.secret is None:
+            return record
+        return record._replace(secret=unseal_envelope(self._key_of(record.number), record.secret, record.number, record.seq))
+
+    def _key_of(self, number: str) -> DataKey | None:
+        """Return a case's key, asked for once for all records that follow one another."""
+        if self._last is None or self._last[0] != number:
+            self._last = number, self._key(CASE, number)
+        return self._last[1]
+
+    _last: tuple[str, DataKey | None] | None = None
+
     def last_case_id(self) -> int:
         """Return the highest row id of a case; 0 where there is none."""
         return int(self._value("SELECT max(id) FROM crisis_case") or 0)
@@ -44,21 +58,8 @@ class LogReads(KeyRows):
         return int(self._value("SELECT max(id) FROM crisis_event") or 0)
 
     def walk(self) -> Walk:
-        """Return the walk that proves cases one after another; the key of the case at hand is looked up once."""
-        key_of = lru_cache(1)(lambda number: self._key(CASE, number))
-
-        def opened(record: RawRecord) -> RawRecord:
-            if record.secret is None:
-                return record
-            return record._replace(secret=unseal_envelope(key_of(record.number), record.secret, record.number, record.seq))
-
-        return Walk(self.connection, opened)
-
-    def open_record(self, record: RawRecord) -> RawRecord:
-        """Return a record with its secret opened; without one where the case's key was shredded. StoreError where it does not open."""
-        if record.secret is None:
-            return record
-        return record._replace(secret=unseal_envelope(self._key(CASE, record.number), record.secret, record.number, record.seq))
+        """Return the walk that proves cases one after another."""
+        return Walk(self.connection, self.open_record)
 
     def verify(self, number: str | None = None) -> Iterator[str]:
         """Yield a sentence for each place where the log of one case, or of all, is not what was written; none when it is whole.

@@ -40,6 +40,9 @@ _NUMBER, _PROCEDURE, _VERSION, _TWO, _SOLE, _HEAD = (
 )
 
 
+_SECRET, _HASH = RawRecord._fields.index("secret"), RawRecord._fields.index("hash")
+
+
 class Flaw(NamedTuple):
     """Where the database is not what was written: the case, the record if it is one, which check, and what is wrong."""
 
@@ -136,11 +139,14 @@ class Walk:
         folding: Folding | None = Folding()
         prev, seq, records = GENESIS, 0, 0
         for values in log:
-            record = RawRecord._make((number, *values[1:]))
-            shown, sealed = (record, []) if record.secret is None else self._open(record)
-            event, wrong = proven(shown, prev, seq + 1)
-            wrong += sealed
-            prev, seq, records = record.hash, record.seq, records + 1
+            record = (number, *values[1:])
+            if record[_SECRET] is None:
+                event, wrong = proven(record, prev, seq + 1)
+            else:
+                opened, sealed = self._open(RawRecord._make(record))
+                event, wrong = proven(opened, prev, seq + 1)
+                wrong += sealed
+            prev, seq, records = record[_HASH], record[1], records + 1
             if wrong:
                 flaws += [Flaw(said, seq, CHAIN, what) for what in wrong]
                 folding = None

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from crisis_engine.store.instant import instant, micros
-from crisis_engine.store.statement import Statements
+from crisis_engine.store.key import CASE, KeyRows
+from crisis_engine.store.seal import DataKey, place, seal_text, unseal_text
 
 
 class ReadEntry(NamedTuple):
@@ -30,28 +31,40 @@ _NOT_RECUSED = (
 _NEWEST = " ORDER BY l.at DESC, l.id DESC LIMIT :limit"
 
 
-class ReadLogRows(Statements):
-    """Everything that writes and reads the read log."""
+class ReadLogRows(KeyRows):
+    """Everything that writes and reads the read log. A reason is sealed under its case's key, and is gone with it."""
 
     def log_read(self, entry: ReadEntry) -> None:
         """Keep that somebody read something; it stands before the content is given."""
+        at = micros(entry.at)
+        why = b""
+        if entry.why:
+            key = self._key_to_seal(CASE, entry.number, at) if entry.number is not None else self._staff_key()
+            why = seal_text(key, entry.why, _place(entry.who, entry.number, at))
         self._run(
             "INSERT INTO crisis_access_log (who, what, number, at, why, tier, glass)"
             " VALUES (:who, :what, :number, :at, :why, :tier, :glass)",
-            **{**entry._asdict(), "at": micros(entry.at)},
+            **{**entry._asdict(), "at": at, "why": why},
         )
 
     def reads_of(self, number: str, limit: int) -> list[ReadEntry]:
         """Return who read a case, the newest first."""
-        return [_entry(row) for row in self._rows(f"{_ENTRIES} WHERE l.number = :number{_NEWEST}", number=number, limit=limit)]
+        return self._entries(self._rows(f"{_ENTRIES} WHERE l.number = :number{_NEWEST}", number=number, limit=limit))
 
     def reads_by(self, person: str, limit: int) -> list[ReadEntry]:
         """Return what a person read, the newest first, without the cases that have come to concern this person."""
-        return [_entry(row) for row in self._rows(
-            f"{_ENTRIES} WHERE l.who = :person{_NOT_RECUSED}{_NEWEST}", person=person, limit=limit,
-        )]
+        return self._entries(self._rows(f"{_ENTRIES} WHERE l.who = :person{_NOT_RECUSED}{_NEWEST}", person=person, limit=limit))
+
+    def _entries(self, rows: Sequence[Sequence[Any]]) -> list[ReadEntry]:
+        keys: dict[str | None, DataKey] = {}
+        keys.update(self._keys(CASE, sorted({number for _, _, number, _, _, why, _ in rows if why and number})))
+        if any(why and number is None for _, _, number, _, _, why, _ in rows):
+            keys[None] = self._staff_key()
+        return [
+            ReadEntry(who, what, number, instant(at), tier, unseal_text(keys.get(number), why, _place(who, number, at)), glass)
+            for who, what, number, at, tier, why, glass in rows
+        ]
 
 
-def _entry(row: Sequence[Any]) -> ReadEntry:
-    who, what, number, at, tier, why, glass = row
-    return ReadEntry(who, what, number, instant(at), tier, why, glass)
+def _place(who: str, number: str | None, at: int) -> bytes:
+    return place("crisis_access_log", "why", f"{number or ''}/{who}/{at}")

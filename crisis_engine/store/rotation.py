@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from crisis_engine.core.errors import KeyFault, StoreError
 from crisis_engine.store.instant import instant, micros
 from crisis_engine.store.key import KeyRows
 from crisis_engine.store.master import MasterKey
@@ -15,7 +16,7 @@ class KeyEntry(NamedTuple):
 
     at: datetime
     by: str
-    what: str     # retiring, begun or finished
+    what: str     # retiring, begun, finished or unfinished
     master: str
 
 
@@ -46,12 +47,21 @@ class RotationRows(KeyRows):
         self.name_master(new)
         self.log_key(by, "begun", new.id, at)
 
-    def rewrap(self, after: tuple[str, str], limit: int) -> tuple[tuple[str, str], int]:
-        """Wrap at most so many data keys behind (kind, ref) under the present master key; return the last one and how many."""
+    def rewrap(self, after: tuple[str, str], limit: int) -> tuple[tuple[str, str], int, int]:
+        """Wrap at most so many data keys behind (kind, ref) under the present master key; return the last one, how many, how many not.
+
+        A data key that does not open any more is left as it is: one broken row must not keep the others under an old key.
+        """
         master = self.master()
         rows = self._rows("SELECT kind, ref, wrapped, master FROM crisis_data_key WHERE (kind, ref) > (:kind, :ref) AND master <> :master"
                           " ORDER BY kind, ref LIMIT :limit", kind=after[0], ref=after[1], master=master.id, limit=limit)
-        self._bulk("UPDATE crisis_data_key SET wrapped = ?, master = ? WHERE kind = ? AND ref = ?", [
-            (self.vault.wrap(self.vault.unwrap(wrapped, old), master), master.id, kind, ref) for kind, ref, wrapped, old in rows
-        ])
-        return ((rows[-1][0], rows[-1][1]) if rows else after), len(rows)
+        wrapped_anew = []
+        for kind, ref, wrapped, old in rows:
+            try:
+                wrapped_anew.append((self.vault.wrap(self.vault.unwrap(wrapped, old), master), master.id, kind, ref))
+            except KeyFault:
+                raise
+            except StoreError:
+                continue
+        self._bulk("UPDATE crisis_data_key SET wrapped = ?, master = ? WHERE kind = ? AND ref = ?", wrapped_anew)
+        return ((rows[-1][0], rows[-1][1]) if rows else after), len(rows), len(rows) - len(wrapped_anew)

@@ -50,19 +50,19 @@ def read_ledger(path: Path) -> tuple[list[Shred], int]:
 
     Half a line at the end is none: it was being written when the machine stopped, and what it says was not done.
     """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        return [], 0
-    except OSError as error:
-        raise StoreError(f"The shred ledger cannot be read: {error.strerror}.", way_out="Check the file and its rights.") from None
     found: list[Shred] = []
-    for number, line in enumerate(raw.split(b"\n")[:-1], start=1):
+    for number, line in enumerate(_raw(path).split(b"\n")[:-1], start=1):
         shred = _shred(line)
         if shred is None or (found and shred.prev != found[-1].hash):
             return found, number
         found.append(shred)
     return found, 0
+
+
+def last_hash(path: Path) -> str | None:
+    """Return the hash of the last whole line, None when there is none: enough to see that nothing is new."""
+    lines = _raw(path).rsplit(b"\n", 2)[-2:-1]
+    return sha256(lines[0]).hexdigest() if lines else None
 
 
 def append_ledger(path: Path, shred: Shred) -> None:
@@ -82,6 +82,15 @@ def append_ledger(path: Path, shred: Shred) -> None:
             os.close(handle)
     except OSError as error:
         raise StoreError(f"The shred ledger cannot be written: {error.strerror}.", way_out="Check the file; nothing was erased.") from None
+
+
+def _raw(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise StoreError(f"The shred ledger cannot be read: {error.strerror}.", way_out="Check the file and its rights.") from None
 
 
 def _shred(line: bytes) -> Shred | None:

@@ -393,6 +393,6 @@ class AccessLogRow(Row, table=True):
     what: str
     number: str | None
     at: int = _micros()
-    why: str
+    why: bytes = Field(sa_type=LargeBinary)
     tier: int
     glass: int

@@ -11,7 +11,7 @@ from crisis_engine.core.errors import KeyFault, StoreError
 from crisis_engine.store.master import MasterKey, Masters
 from crisis_engine.store.seal import KEY_BYTES, DataKey, data_key
 
-_MOST_OPEN = 20_000
+_MOST_OPEN = 5_000
 
 
 class Vault:

@@ -19,6 +19,7 @@ AUDIT: Mapping[str, tuple[str, str]] = MappingProxyType({
     "option.new-key": ("原密钥已丢失：改用新的封存密钥。", "The sealer's key is lost: begin a new one."),
     "option.key-name": ("密钥名称，如 example.org/shihe。", "Name of the key, as example.org/shihe."),
     "option.key-file": ("密钥文件。", "Key file."),
+    "option.out": ("写入的新文件。", "The new file to write."),
     "option.kept": ("另处保存的校验点文件：总账必须以它开头。", "File with a checkpoint kept elsewhere: the log must begin with it."),
     "audit.sealed": ("已封存：{leaves} 个个案有新记录（{events} 条），签出 {batches} 张校验点。",
                      "Sealed: {leaves} cases had grown ({events} events), {batches} checkpoints signed."),

@@ -13,6 +13,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+_CHUNK = 10_000  # rows in memory at once
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -107,15 +108,16 @@ def _in_place_of(
         connection.exec_driver_sql(f"DROP INDEX IF EXISTS {index}")
     make()
     read = [*kept, *secret, *indexed.values()]
-    rows = connection.execute(sa.text(f"SELECT {', '.join(read)} FROM {old}")).all()  # noqa: S608 (constants of this file)
     written = [*kept, *secret, *indexed]
-    binds = [
-        {name: _envelope(value) if name in secret else f"0:{value}" if name in indexed else value
-         for name, value in zip(written, row, strict=True)} for row in rows
-    ]
-    if binds:
-        values = ", ".join(f":{name}" for name in written)
-        connection.execute(sa.text(f"INSERT INTO {table} ({', '.join(written)}) VALUES ({values})"), binds)  # noqa: S608
+    values = ", ".join(f":{name}" for name in written)
+    insert = sa.text(f"INSERT INTO {table} ({', '.join(written)}) VALUES ({values})")  # noqa: S608 (constants of this file)
+    rows = connection.execute(sa.text(f"SELECT {', '.join(read)} FROM {old}"))  # noqa: S608 (likewise)
+    for chunk in rows.partitions(_CHUNK):
+        connection.execute(insert, [
+            {name: _envelope(value) if name in secret else f"0:{value}" if name in indexed else value
+             for name, value in zip(written, row, strict=True)} for row in chunk
+        ])
+    rows.close()
     op.drop_table(old)
 
 

@@ -43,14 +43,15 @@ def upgrade() -> None:
         sa.Column("what", sa.String(), nullable=False),
         sa.Column("number", sa.String(), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("why", sa.LargeBinary(), nullable=False),
         sa.Column("tier", sa.Integer(), nullable=False),
         sa.Column("glass", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.execute(
         "INSERT INTO crisis_access_log (id, who, what, number, at, why, tier, glass)"
-        " SELECT id, who, what, number, at, why, 0, 0 FROM crisis_access_log_old"
+        " SELECT id, who, what, number, at, CASE WHEN why = '' THEN x'' ELSE CAST(x'00' || why AS BLOB) END, 0, 0"
+        " FROM crisis_access_log_old"
     )
     op.drop_table("crisis_access_log_old")
     op.create_index("crisis_access_log_number", "crisis_access_log", ["number", "at"])
