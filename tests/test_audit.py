@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,7 +14,7 @@ from threading import Thread
 import pytest
 import sqlalchemy as sa
 
-from crisis_engine import BadInput, Engine, NotAllowed, NotFound, ProofFailed, StoreError
+from crisis_engine import BadInput, Engine, NotAllowed, NotFound, ProofFailed, StoreError, open_engine
 from crisis_engine.cli import main
 from crisis_engine.core.checkpoint import SIGNS, parse_key, parse_note
 from crisis_engine.core.errors import FileError
@@ -380,3 +381,31 @@ def test_a_missing_seal_key_is_told_with_its_way_out(
     monkeypatch.delenv("CRISIS_SEAL_KEY_FILE")
     assert main(["audit", "seal", "--json"]) == 74
     assert "CRISIS_SEAL_KEY_FILE" in json.loads(capsys.readouterr().err)["error"]["way_out"]
+
+
+# ---- secrets that are sealed, shredded, or have no key at hand -------------------------------------------------------------------
+
+
+def test_a_copy_without_its_master_key_proves_all_but_the_secrets_and_counts_them(city: City, tmp_path: Path) -> None:
+    grow(city)
+    city.engine.close()
+    shutil.copyfile(city.url.removeprefix("sqlite:///"), tmp_path / "copy.db")
+    store = Store.open(f"sqlite:///{tmp_path / 'copy.db'}", create=False)
+    with store.reading() as tx:
+        walk = tx.walk()
+        assert [seen.flaws for seen in walk.every()] == [[], [], []]
+        assert walk.closed == tx.connection.exec_driver_sql("SELECT count(secret) FROM crisis_event").scalar()
+    store.close()
+    assert city.engine.verify(by=OPERATOR).closed == 0
+    with pytest.raises(StoreError, match="master key is missing"), open_engine(store.url, clock=city.clock, create=False) as copy:
+        copy.verify(by=OPERATOR)   # whoever acts is looked up under the same key
+
+
+def test_another_key_in_the_place_of_a_secrets_own_is_named(city: City) -> None:
+    grow(city, 2)
+    with city.engine.store.writing() as tx:
+        tx.connection.exec_driver_sql("UPDATE crisis_event SET secret = (SELECT secret FROM crisis_event WHERE case_id = 2 AND seq = 1)"
+                                      " WHERE case_id = 1 AND seq = 1")
+    assert [str(flaw).partition(", ")[2] for flaw in city.engine.verify(by=OPERATOR).flaws] == [
+        "record 1: secret and commitment do not fit",
+    ]

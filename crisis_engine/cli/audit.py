@@ -170,6 +170,8 @@ def _tell(console: Console, report: VerifyReport, rate: int) -> None:
         console.print(console.say("audit.broken", count=report.count))
         return
     console.print(console.say("audit.clean", rate=f"{rate:,}"))
+    if report.closed:
+        console.print(console.say("audit.closed", secrets=report.closed))
     if report.unsealed:
         console.print(console.say("audit.unsealed", events=report.unsealed))
     if report.sealed is not None:

@@ -61,6 +61,7 @@ class VerifyReport:
     leaves: int = 0
     checkpoints: int = 0
     signatures: int = 0
+    closed: int = 0                                     # secrets that were not proven: the master key is not at hand
     unsealed: int = 0                                   # events since the last checkpoint: nothing but their chain proves these
     count: int = 0                                      # of flaws
     flaws: list[Flaw] = field(default_factory=list)     # at most MOST_FLAWS of them
@@ -76,7 +77,8 @@ class VerifyReport:
         newest = self.sealed.checkpoint if self.sealed is not None else None
         return {
             "ok": self.ok, "cases": self.cases, "events": self.events, "leaves": self.leaves, "checkpoints": self.checkpoints,
-            "signatures": self.signatures, "unsealed": self.unsealed, "checkpoint": newest.short if newest else None, "count": self.count,
+            "signatures": self.signatures, "closed": self.closed, "unsealed": self.unsealed, "checkpoint": newest.short if newest else None,
+            "count": self.count,
             "flaws": [{"case": one.number or None, "seq": one.seq, "check": one.check, "what": one.what} for one in self.flaws],
         }
 
@@ -242,7 +244,7 @@ class Audit(Worlds):
             shares = _shares(tx, _SHARES * processes)
             report.unsealed = tx.unsealed_events()
             ours = list(compare(tx, kept)) if kept is not None else []
-            if processes > 1 and tx.last_event_id() > ALONE and isinstance(self.store, Store) and tx.home() is not None:
+            if processes > 1 and tx.last_event_id() > ALONE and self._divides(tx):
                 parts = self._apart(shares, processes)
             else:
                 parts = ((place, verify_part(tx, share)) for place, share in enumerate(shares))
@@ -254,6 +256,7 @@ class Audit(Worlds):
                     report.leaves += part.leaves
                     report.checkpoints += part.checkpoints
                     report.signatures += part.signatures
+                    report.closed += part.closed
                     report.count += part.count
                     found[place] = part.flaws
                     if progress is not None:
@@ -273,6 +276,10 @@ class Audit(Worlds):
         first = next((flaw.number for flaw in report.flaws if flaw.number), None)
         with suppress(StoreError), self.store.writing() as tx:
             tx.log_read(ReadEntry(by, "audit.verify", first, self.now(), 0, "" if report.ok else f"flaws: {report.count}"))
+
+    def _divides(self, tx: Tx) -> bool:
+        """Whether another process can open the same database with the same keys."""
+        return isinstance(self.store, Store) and tx.home() is not None and self.store.vault.masters.source != "caller"
 
     def _apart(self, shares: Sequence[tuple[int, int] | None], processes: int) -> Iterator[tuple[int, VerifyReport]]:
         """Yield what processes of their own found in each share, as they come."""
@@ -319,12 +326,14 @@ def verify_part(tx: Tx, share: tuple[int, int] | None) -> VerifyReport:
         report.leaves, report.checkpoints, report.signatures = found.leaves, found.checkpoints, found.signatures
         report.count, report.flaws = len(found.flaws), found.flaws[:MOST_FLAWS]
         return report
-    for seen in tx.walk().every(*share):
+    walk = tx.walk()
+    for seen in walk.every(*share):
         report.cases += 1
         report.events += seen.records
         report.count += len(seen.flaws)
         if seen.flaws:
             report.flaws += seen.flaws[:MOST_FLAWS - len(report.flaws)]
+    report.closed = walk.closed
     return report
 
 

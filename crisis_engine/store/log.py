@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from crisis_engine.core.errors import BadInput, KeyFault, StoreError
 from crisis_engine.core.events import Event
 from crisis_engine.store.key import CASE, KeyRows
 from crisis_engine.store.prove import Walk
@@ -37,19 +36,10 @@ class LogReads(KeyRows):
         return map(RawRecord._make, self._rows(_RECORDS, id=case_id))
 
     def open_record(self, record: RawRecord) -> RawRecord:
-        """Return a record with its secret opened, for whoever checks its commitment or may read it.
-
-        Without one where the case's key was shredded, and in a copy without its master key, where all but the secrets can be checked.
-        One that does not open fits no commitment.
-        """
+        """Return a record with its secret opened; without one where the case's key was shredded. StoreError where it does not open."""
         if record.secret is None:
             return record
-        try:
-            return record._replace(secret=unseal_envelope(self._key_of(record.number), record.secret, record.number, record.seq))
-        except KeyFault:
-            return record._replace(secret=None)
-        except (StoreError, BadInput):   # also where the number is no text any more
-            return record._replace(secret=b"")
+        return record._replace(secret=unseal_envelope(self._key_of(record.number), record.secret, record.number, record.seq))
 
     def _key_of(self, number: str) -> DataKey | None:
         """Return a case's key, asked for once for all records that follow one another."""

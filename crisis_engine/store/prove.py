@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from crisis_engine.core.errors import CrisisError, StoreError
+from crisis_engine.core.errors import CrisisError, KeyFault, StoreError
 from crisis_engine.core.events import Event
 from crisis_engine.core.evolve import Folding
 from crisis_engine.core.procedure import Procedure
@@ -38,6 +38,9 @@ _CLOCKS = (
 _NUMBER, _PROCEDURE, _VERSION, _TWO, _SOLE, _HEAD = (
     CASE_COLUMNS.split(", ").index(name) for name in ("number", "procedure", "version", "two", "sole", "head")
 )
+
+
+_SECRET, _HASH = RawRecord._fields.index("secret"), RawRecord._fields.index("hash")
 
 
 class Flaw(NamedTuple):
@@ -70,6 +73,7 @@ class Walk:
     def __init__(self, connection: Connection, opened: Callable[[RawRecord], RawRecord]) -> None:
         """Walk on a connection; `opened` gives a record whose secret can be held against its commitment."""
         self._connection, self._opened = connection, opened
+        self.closed = 0   # secrets that were not proven, for the master key is not at hand
         self._rules: dict[str, tuple[bool, bool] | None] = {}
 
     def number(self, number: str) -> Iterator[Seen]:
@@ -134,11 +138,15 @@ class Walk:
         events: list[Event] = []
         folding: Folding | None = Folding()
         prev, seq, records = GENESIS, 0, 0
-        opened = self._opened
         for values in log:
-            record = RawRecord._make((number, *values[1:]))
-            event, wrong = proven(record if record.secret is None else opened(record), prev, seq + 1)
-            prev, seq, records = record.hash, record.seq, records + 1
+            record = (number, *values[1:])
+            if record[_SECRET] is None:
+                event, wrong = proven(record, prev, seq + 1)
+            else:
+                opened, sealed = self._open(RawRecord._make(record))
+                event, wrong = proven(opened, prev, seq + 1)
+                wrong += sealed
+            prev, seq, records = record[_HASH], record[1], records + 1
             if wrong:
                 flaws += [Flaw(said, seq, CHAIN, what) for what in wrong]
                 folding = None
@@ -157,6 +165,17 @@ class Walk:
         elif folding is not None and seq:
             flaws += self._folded(said, folding, row, clocks)
         return Seen(row[0], said, records, events, flaws)
+
+    def _open(self, record: RawRecord) -> tuple[RawRecord, list[str]]:
+        """Return the record with its secret open, and what is wrong with that; a copy without its key proves all but the secrets."""
+        reasons: list[str] = []
+        try:
+            return self._opened(record), reasons
+        except KeyFault:
+            self.closed += 1
+        except (CrisisError, TypeError, ValueError, AttributeError):   # not what was sealed, or its number is no text any more
+            reasons.append("secret and commitment do not fit")
+        return record._replace(secret=None), reasons
 
     def _folded(self, number: str, folding: Folding, row: Sequence[Any], clocks: Sequence[Sequence[Any]]) -> Iterator[Flaw]:
         """Compare the row and the clocks column by column with what the log folds to, derived columns and all."""

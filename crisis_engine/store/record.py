@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from operator import attrgetter
 from secrets import token_bytes
@@ -173,11 +174,12 @@ def flaws(record: RawRecord, prev: bytes, seq: int) -> Iterator[str]:
     yield from proven(record, prev, seq)[1]
 
 
-def proven(record: RawRecord, prev: bytes, seq: int) -> tuple[Event | None, list[str]]:
+def proven(record: RawRecord | tuple[Any, ...], prev: bytes, seq: int) -> tuple[Event | None, list[str]]:
     """Return the event of a record, its secret left closed, and what is wrong with it as number `seq` after the hash `prev`.
 
-    A missing secret is no flaw: redaction takes the payload and leaves the commitment. The event is None where the header cannot be
-    read. A proof of the whole database calls this for each record, so it looks at everything once and makes nothing else.
+    The record may be given as its bare values. A missing secret is no flaw: redaction takes the payload and leaves the commitment. The
+    event is None where the header cannot be read. A proof of the whole database calls this for each record, so it looks at
+    everything once and makes nothing else.
     """
     number, own_seq, at, kind, by, second, two, header, commitment, secret, own_prev, digest, deadline, rung, times = record
     reasons: list[str] = []
@@ -195,10 +197,13 @@ def proven(record: RawRecord, prev: bytes, seq: int) -> tuple[Event | None, list
         reasons.append("secret and commitment do not fit")
     try:
         values = _parsed(header)
-        told = (values.get("second"), values.get("two", False), values["prev"], values.get("commit"))
         event = _event_of(values, _CLOSED)
-        columns = (second, two, own_prev.hex(), None if commitment is None else commitment.hex())
-        fits = (event.case, event.seq, micros(event.at), event.kind, event.by) == (number, own_seq, at, kind, by) and told == columns
+        fits = (
+            values["kind"] == kind and values["seq"] == own_seq and values["case"] == number and values["by"] == by
+            and _micros_of(event.at) == at and values["prev"] == own_prev.hex()
+            and values.get("commit") == (None if commitment is None else commitment.hex())
+            and values.get("second") == second and values.get("two", False) == two
+        )
     except (StoreError, KeyError, TypeError, ValueError, AttributeError):
         reasons.append("header cannot be read")
         return None, reasons
@@ -284,7 +289,8 @@ def _refuse_inexact(value: object) -> None:
 
 # ---- the shape of each kind of event ----------------------------------------------------------------------------
 
-_instant_of = datetime.fromisoformat
+# What one command wrote has one time, so that the same few texts come again and again.
+_instant_of, _micros_of = lru_cache(4096)(datetime.fromisoformat), lru_cache(4096)(micros)
 _tier_of, _risk_of = {str(tier): tier for tier in Tier}.__getitem__, {str(risk): risk for risk in Risk}.__getitem__
 
 # An annotation that is not listed stops the import: a new kind of field has to be thought of here.

@@ -86,6 +86,7 @@ AUDIT: Mapping[str, tuple[str, str]] = MappingProxyType({
     "audit.clean": ("每一条都是当初写下的样子（每秒 {rate} 条）。", "Everything is what was written ({rate} events a second)."),
     "audit.unsealed": ("其中 {events} 条在最新校验点之后，尚未封存。",
                        "{events} events came after the newest checkpoint and are not sealed yet."),
+    "audit.closed": ("{secrets} 条保密内容没有核对：缺少主密钥。", "{secrets} secrets were not proven: the master key is not at hand."),
     "audit.no_file.message": ("读不了文件 {name}。", "The file {name} cannot be read."),
     "audit.no_file.way_out": ("请核对文件名和权限。", "Check its name, and who may read it."),
     "audit.no_text.message": ("文件 {name} 不是 UTF-8 文本。", "The file {name} is no UTF-8 text."),
