@@ -2,7 +2,7 @@
 
 The city of the sweep is real in everything that a sweep touches: a million open cases with one armed clock each, in the units of
 the generated city with its whole roster; a hundred thousand of them are due at one instant, in random order of their rows. A full
-escalation writes the case, the fired clock, the oversight clock that a raise starts, two hash-chained events and a notice, durably.
+escalation writes the case with its clocks, one hash-chained event, the oversight clock that a raise starts and a notice, durably.
 
     python -m tests.bench [--cases 1000000] [--due 100000] [--lives 25000] [--keep FOLDER]
 """
