@@ -101,7 +101,7 @@ HARMS: dict[str, tuple[str, ...]] = {
     "leaks": (f"UPDATE crisis_notice SET people = people || ',{CLASS_TEACHER}' WHERE case_id = {_RECUSED}",),
     "notice_words": (f"UPDATE crisis_notice SET what = 'she cried' WHERE case_id = {_ALONE}",),
     "dead_notices": (f"UPDATE crisis_notice SET status = 'dead' WHERE case_id = {_ALONE}",),
-    "unpinned": (f"UPDATE crisis_case SET procedure = 'elsewhere' WHERE id = {_ALONE}",),
+    "unpinned": ("DROP TRIGGER crisis_case_pinned", f"UPDATE crisis_case SET procedure = 'elsewhere' WHERE id = {_ALONE}"),
     "backwards": (LOOSEN, f"UPDATE crisis_event SET at = 0 WHERE seq = 5 AND case_id = {_ALONE}"),
 }
 OF_WHOM = {"endings": "over", "signers": "over", "lowered": "over", "leaks": "recused"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import sqlite3
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -13,6 +15,7 @@ from sqlalchemy.orm import Session
 import crisis_engine as ce
 from crisis_engine import BadInput, CommandRejected, NotFound, StaleVersion
 from crisis_engine.core.errors import CrisisError
+from crisis_engine.definitions import load_procedure
 
 from .story import (
     CHILD,
@@ -171,6 +174,30 @@ def test_the_database_itself_refuses_one_signer_where_two_are_due(city: City) ->
     with pytest.raises(Exception, match="CHECK constraint failed"), host.begin() as connection:
         connection.execute(text("UPDATE crisis_case SET ended_second = ended_by"))
     host.dispose()
+
+
+_BY_TWO = [(name, move) for name in ("school_crisis_v1", "glass_review_v1") for move in load_procedure(name, "default_v1").signed_moves]
+
+
+@pytest.mark.parametrize(("workflow", "move"), _BY_TWO, ids=[f"{name}-{move}" for name, move in _BY_TWO])
+def test_plain_sql_cannot_make_a_two_person_move_with_one(city: City, workflow: str, move: str) -> None:
+    """Promise 4, around the engine: the database knows which moves of a pinned procedure two people must sign."""
+    story = city.report(PEER)
+    number = story.number
+    if workflow == "glass_review_v1":
+        city.engine.break_glass(number, by="p-12", because="she is in my class now", hours=1)
+    with sqlite3.connect(city.url.removeprefix("sqlite:///"), isolation_level=None) as db:
+        case_id, version = db.execute("SELECT id, version FROM crisis_case WHERE workflow = ?", [workflow]).fetchone()
+        header = json.dumps({"case": number, "kind": "moved", "move": move, "seq": version + 1}, sort_keys=True, separators=(",", ":"))
+        for two, second in ((0, None), (0, "p-33"), (1, None), (1, ""), (1, "p-31")):
+            with pytest.raises(sqlite3.IntegrityError, match="crisis_event_two"):
+                db.execute('INSERT INTO crisis_event (case_id, seq, at, kind, "by", second, two, header, prev, hash)'
+                           " VALUES (?, ?, 0, 'moved', 'p-31', ?, ?, ?, x'', x'')", [case_id, version + 1, second, two, header])
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            db.execute("UPDATE crisis_case SET procedure = 'another'")
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            db.execute("DELETE FROM crisis_signed_move")
+    db.close()
 
 
 def test_the_log_is_append_only_and_chained(city: City) -> None:

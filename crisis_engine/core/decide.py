@@ -208,8 +208,7 @@ def needs_second(world: World, case: Case, move: MoveDef) -> bool:
     """Whether this move waits for a confirmation. A move that does nothing but lower the risk needs it from the policy's risks on."""
     if not any(":" not in role for role in move.second):
         return False
-    only_lowers = move.to is None and set(move.sets) == {"risk"}
-    return not only_lowers or case.risk in {*world.procedure.policy.second_to_lower_from, Risk.RED, Risk.ORANGE}
+    return not move.only_lowers or case.risk in {*world.procedure.policy.second_to_lower_from, Risk.RED, Risk.ORANGE}
 
 
 def _known(world: World) -> Case:

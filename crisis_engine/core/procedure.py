@@ -69,6 +69,14 @@ class Procedure:
         """Whether the database must see two signers of every ending; a settled track ends with its parent, who had them."""
         return not any(move.when == "parent_ended" for move in self.workflow.moves.values())
 
+    @cached_property
+    def signed_moves(self) -> tuple[str, ...]:
+        """The moves that two people must sign each time, in the order of the file.
+
+        One that does nothing but lower the risk is not among them: from which risks it needs a second is the policy's.
+        """
+        return tuple(move.name for move in self.workflow.moves.values() if move.second and not move.only_lowers and not move.engine_only)
+
     @property
     def tiers(self) -> TierLadder:
         """The tiers as a machine."""

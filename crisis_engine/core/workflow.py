@@ -95,6 +95,11 @@ class MoveDef:
         return not self.from_stages
 
     @property
+    def only_lowers(self) -> bool:
+        """Whether it does nothing but set the risk."""
+        return self.to is None and set(self.sets) == {"risk"}
+
+    @property
     def engine_only(self) -> bool:
         """Whether no person can make this move."""
         return self.by == ("engine",)

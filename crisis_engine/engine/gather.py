@@ -117,7 +117,8 @@ class Sources:
         digest = self._loadable(workflow, [*chosen, DEFAULT_POLICY])
         procedure = self._procedures[digest]
         if tx.definition(digest) is None:
-            tx.put_definition(digest, "procedure", f"{procedure.workflow.id}+{procedure.policy.id}", procedure.body)
+            tx.put_definition(digest, "procedure", f"{procedure.workflow.id}+{procedure.policy.id}", procedure.body,
+                              procedure.signed_moves)
         return procedure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 from crisis_engine.core.calendar import Calendar, Vacation
@@ -26,8 +27,10 @@ class LedgerRows(Statements):
         body = self._value("SELECT body FROM crisis_definition WHERE hash = :hash", hash=digest)
         return None if body is None else str(body)
 
-    def put_definition(self, digest: str, kind: str, name: str, body: str) -> None:
-        """Keep a procedure; one that is there stays as it is."""
+    def put_definition(self, digest: str, kind: str, name: str, body: str, signed: Sequence[str] = ()) -> None:
+        """Keep a procedure, and which of its moves two people must sign; one that is there stays as it is."""
+        self._bulk("INSERT INTO crisis_signed_move (procedure, move) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                   [(digest, move) for move in signed])
         self._run("INSERT INTO crisis_definition (hash, kind, name, body) VALUES (:hash, :kind, :name, :body)"
                   " ON CONFLICT DO NOTHING",
                   hash=digest, kind=kind, name=name, body=body)
