@@ -131,6 +131,12 @@ def test_every_flipped_byte_of_an_event_or_case_row_is_named_with_its_case(town:
     assert town.verify().ok
 
 
+def test_a_data_key_that_went_without_an_erasure_is_named(town: Town) -> None:
+    with town.harmed() as raw:
+        raw.execute("DELETE FROM crisis_data_key WHERE kind = 'case'")
+        assert any("key of its secret is gone" in flaw.what for flaw in town.verify().flaws)
+
+
 def test_a_row_id_of_an_event_is_no_content(town: Town) -> None:
     with town.harmed() as raw:
         raw.execute("UPDATE crisis_event SET id = id + 1000000 WHERE id = 5")

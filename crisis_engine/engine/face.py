@@ -118,7 +118,7 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
             home = unit or (child.unit if child is not None else above.case.unit if above is not None else None)
             if home is None:
                 raise BadInput("A case needs a unit, a subject or a parent.", way_out="Give --unit, --subject or --parent.")
-            actor = actor_of(tx, by)
+            actor = actor_of(tx, by, speaks=True)
             if above is not None:
                 self._allow(tx, now, by, "case.act", stored=above)
             procedure = self._sources.procedure_for(tx, workflow, home)

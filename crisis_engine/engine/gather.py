@@ -122,11 +122,16 @@ class Sources:
         return procedure
 
 
-def actor_of(tx: Tx, by: str) -> Actor:
-    """Return who acts: a person with duties, a pupil, a guardian, or the engine; nobody unknown."""
+def actor_of(tx: Tx, by: str, *, speaks: bool = False) -> Actor:
+    """Return who acts: a person with duties, a pupil, a guardian; nobody unknown.
+
+    Whether somebody with a duty is a pupil or guardian too matters only where they speak up (`speaks`): elsewhere nothing sealed is asked.
+    """
     if by == ENGINE:
         raise NotAllowed("Nobody acts as the engine.", way_out="Name a person of the roster (--as, CRISIS_ACTOR).")
     duties = tuple(tx.duties_of(by))
+    if duties and not speaks:
+        return Actor(by, duties)
     pupil = tx.subject(by)
     guardian = tx.guardian(by)
     ward = tx.subject(guardian.subject) if guardian is not None else None

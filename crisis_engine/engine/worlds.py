@@ -45,7 +45,7 @@ class Worlds(Look):
         stored = tx.open_case_of(CRISIS, child.id) if child is not None else None
         others = tuple(one.case for one in tx.cases_of(child.id) if one.case.workflow == CRISIS) if child is not None else ()
         procedure = self._sources.pinned(tx, stored.case.procedure) if stored is not None else self._sources.procedure_for(tx, CRISIS, home)
-        actor = actor_of(tx, by)
+        actor = actor_of(tx, by, speaks=True)
         resolver = self._sources.resolver(tx, {home, unit, *(duty.unit for duty in actor.duties)}, now)
         world = World(
             now=now, actor=actor, procedure=procedure, resolver=resolver, case=stored.case if stored is not None else None,

@@ -9,6 +9,7 @@ PROOF: Mapping[str, str] = {
     "the log jumps from {before} to {after}": "记录从第 {before} 条跳到了第 {after} 条",
     "does not follow the record before it": "与前一条记录接不上",
     "header and hash do not fit": "记录内容与它的哈希不符",
+    "the key of its secret is gone, and nobody erased it": "保密内容的密钥已不在，却没有人销毁过",
     "secret and commitment do not fit": "保密内容与当时的承诺值不符",
     "header cannot be read": "记录内容无法读取",
     "columns and header do not fit": "数据库各列与记录内容不符",

@@ -170,11 +170,15 @@ class Walk:
         """Return the record with its secret open, and what is wrong with that; a copy without its key proves all but the secrets."""
         reasons: list[str] = []
         try:
-            return self._opened(record), reasons
+            opened = self._opened(record)
         except KeyFault:
             self.closed += 1
         except (CrisisError, TypeError, ValueError, AttributeError):   # not what was sealed, or its number is no text any more
             reasons.append("secret and commitment do not fit")
+        else:
+            if opened.secret is None:   # an erasure by two takes the secrets out too
+                reasons.append("the key of its secret is gone, and nobody erased it")
+            return opened, reasons
         return record._replace(secret=None), reasons
 
     def _folded(self, number: str, folding: Folding, row: Sequence[Any], clocks: Sequence[Sequence[Any]]) -> Iterator[Flaw]:
