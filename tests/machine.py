@@ -291,6 +291,15 @@ class City(RuleBasedStateMachine):
         move = pick(moves, seed)
         self.make(case, move, pick([*self.actors(case, ("tier_holder",)), *self.actors(case, move.by)], by), seed)
 
+    @precondition(lambda self: self.watch.cases)
+    @rule(which=PICK, by=PICK, hours=st.sampled_from([0, 1, 4, 8]), key=st.sampled_from([None, "g-1", "g-2"]))
+    def break_glass(self, which: int, by: int, hours: int, key: str | None) -> None:
+        """Somebody reads in an emergency, and somebody else has to look at that: a track beside the case, which outlives it."""
+        case = self.case(which)
+        near = [duty.person for duty in self.posts if duty.unit in paths(case.unit)]
+        actor = pick(self.cast if by % 6 == 0 else near, by)
+        self.attempt(lambda: self.engine(by).break_glass(case.number, by=actor, because=FACT, hours=hours, key=key))
+
     @precondition(lambda self: len(self.watch.cases) > 1)
     @rule(one=PICK, other=PICK, by=PICK, relation=st.sampled_from(["related", "part_of", "merged_into"]))
     def link(self, one: int, other: int, by: int, relation: str) -> None:

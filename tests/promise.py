@@ -130,8 +130,10 @@ class Watch:
         if swept:
             due = self.db.execute("SELECT number FROM crisis_case WHERE final IS NULL AND next_at <= ?", (_micros(now),)).fetchall()
             assert not due, f"still due after a sweep: {due}"
+        self._found_again()
         if (swept or present) and now >= self.latest:   # while the machine's clock stands in the past, presence is a matter of taste
             self._presence(now)
+            self._queues()
         self._whole = True
 
     def close(self) -> None:
@@ -333,6 +335,32 @@ class Watch:
                 for what, person, role, unit in [*posts, ("the answer", case.answers, case.answers_role, case.answers_unit)]:
                     assert person is None or (person, role, unit) in held, f"{person} is no {role} of {unit} and holds {what} of {case}"
                     assert person not in away, f"{person} is away and holds {what} of {case}"
+
+    def _busy(self) -> dict[str, set[int]]:
+        """Return by person the cases that a plain walk over all clocks finds with them, or for which they answer."""
+        busy: dict[str, set[int]] = {}
+        for row_id, case in self.cases.items():
+            for person in {case.answers, *(clock.holder for clock in case.clocks)} - {None} if case.open else ():
+                busy.setdefault(str(person), set()).add(row_id)
+        return busy
+
+    def _found_again(self) -> None:
+        """Assert that whoever goes is found to hold what they hold: by this the work is handed on."""
+        with self.engine.store.reading() as tx:
+            for person, rows in self._busy().items():
+                assert set(tx.armed_for(person)) == rows, f"{person} goes and not all cases are found: {rows}"
+            nobody = {row_id for row_id, case in self.cases.items() if case.open
+                      and (case.answers is None or any(clock.holder is None for clock in case.clocks))}
+            assert set(tx.unheld()) == nobody
+            provisional = {row_id for row_id, case in self.cases.items() if any(clock.provisional for clock in case.clocks)}
+            assert set(tx.provisional()) == provisional
+
+    def _queues(self) -> None:
+        """Assert that everybody's queue holds every case that waits for them."""
+        for person, rows in self._busy().items():
+            lines = {line.number for line in self.engine.queue(by=person, limit=1_000)}
+            missing = {self.cases[row_id].number for row_id in rows} - lines
+            assert not missing, f"{missing} wait for {person} and stand in no queue of theirs"
 
     def _passed_twice(self, at: datetime) -> bool:
         return any(low <= at <= high for low, high in self._twice)

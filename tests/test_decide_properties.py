@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from crisis_engine.almanac import published_calendar
 from crisis_engine.core import events as ev
+from crisis_engine.core import rung as rung_room
 from crisis_engine.core.access import ENGINE, Actor
 from crisis_engine.core.calendar import parse_span
 from crisis_engine.core.case import Case
@@ -214,6 +215,40 @@ def test_no_rung_fires_twice_under_any_changes_of_risk_and_absences(turns: list[
             kind = ev.RiskRaised if risk.rank > case.risk.rank else ev.RiskLowered
             case = evolve(case, kind(case=case.number, seq=case.version + 1, at=case.last_at, by="p-33", risk=risk))
             case = decide_presence(world(now, ENGINE, case, away, UNEVEN)).case
+
+
+def _outcome(pen: Pen) -> object:
+    """Return what a decision comes to, whatever the order in which it was written down."""
+    case = pen.case
+    return (
+        case.tier, case.answers_role, case.answers_unit, case.answers, sorted(case.clocks, key=lambda clock: clock.key), case.armings,
+        case.facts, [(notice.people, notice.what, notice.why, notice.due_at, notice.urgent) for notice in pen.notices],
+    )
+
+
+@LAWS
+@given(
+    cues=CUES, stage=STAGES, away=AWAY, recused=st.frozensets(st.sampled_from(STAFF), max_size=6), uneven=st.booleans(),
+    turns=st.lists(st.tuples(LATER, AWAY), min_size=1, max_size=5),
+)
+def test_a_raise_that_keeps_its_clocks_in_its_own_record_comes_to_what_settling_alone_comes_to(
+    cues: list[str], stage: str, away: frozenset[str], recused: frozenset[str], uneven: bool,  # noqa: FBT001
+    turns: list[tuple[timedelta, frozenset[str]]],
+) -> None:
+    """The common case has a way of its own, at half the price: the same clocks run afterwards, and the same people heard the same."""
+    proc, now = UNEVEN if uneven else procedure(), START
+    case = decide_presence(world(now, ENGINE, replace(standing_at(stage, cues, "p-33"), recused=recused), away, proc)).case
+    for later, gone in turns:
+        now += later
+        pen = decide_due(world(now, ENGINE, case, away | gone, proc))
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(rung_room, "armed_by_raise", lambda _pen, _answers: None)
+            alone = decide_due(world(now, ENGINE, case, away | gone, proc))
+
+        assert _outcome(pen) == _outcome(alone)
+        assert all((clock.role, clock.unit, clock.holder) == (pen.case.answers_role, pen.case.answers_unit, pen.case.answers)
+                   for clock in pen.case.clocks if clock.at_tier), "a clock that goes with the tier is not with whoever answers"
+        case = pen.case
 
 
 @LAWS

@@ -15,7 +15,9 @@ from sqlalchemy.orm import Session
 import crisis_engine as ce
 from crisis_engine import BadInput, CommandRejected, NotFound, StaleVersion
 from crisis_engine.core.errors import CrisisError
+from crisis_engine.core.model import Duty, Person
 from crisis_engine.definitions import load_procedure
+from crisis_engine.roster import RosterSet
 
 from .story import (
     CHILD,
@@ -261,6 +263,36 @@ def test_an_error_inside_a_joined_transaction_leaves_the_hosts_work_to_the_host(
     host.dispose()
 
     assert case.stage == "acknowledged"
+
+
+def test_a_refused_roster_inside_a_joined_transaction_is_not_kept_by_a_host_that_goes_on(city: City) -> None:
+    """An error changes nothing, also for a host that catches it: what came before the refusal is undone with it."""
+    two_offices = RosterSet(persons=(Person("p-900"),), duties=tuple(Duty(role, "xinyang", "p-900") for role in ("auditor", "operator")))
+    host = create_engine(city.url)
+    with Session(host) as session, session.begin(), city.engine.join(session) as joined:
+        with pytest.raises(BadInput):
+            joined.import_roster(two_offices)
+        joined.report(**WORD)  # type: ignore[arg-type]
+    host.dispose()
+
+    assert city.cases() == 1
+    assert [duty for duty in city.engine.roster("xinyang")["duties"] if duty["person"] == "p-900"] == []
+
+
+def test_a_roster_that_a_host_rolled_back_gives_nobody_a_clock(city: City) -> None:
+    """Promise 3: whoever answers holds a duty. What is kept in memory of a roster goes with the roster."""
+    host = create_engine(city.url)
+    stranger = RosterSet(persons=(Person("p-900"),), duties=(Duty("class_teacher", CLASS, "p-900", rank=0),))
+    with Session(host) as session, city.engine.join(session) as joined:
+        joined.import_roster(stranger)
+        joined.report(**WORD)  # type: ignore[arg-type]
+        session.rollback()
+    with Session(host) as session, session.begin(), city.engine.join(session) as joined:
+        joined.import_roster(RosterSet(persons=(Person("p-901"),)))
+        receipt = joined.report(**WORD)  # type: ignore[arg-type]
+    host.dispose()
+
+    assert city.story(receipt.token).who("acknowledge") == CLASS_TEACHER
 
 
 def test_a_sweep_inside_a_hosts_transaction_leaves_nothing_behind_when_the_host_rolls_back(city: City) -> None:

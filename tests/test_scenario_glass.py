@@ -223,6 +223,19 @@ def test_a_review_that_nobody_makes_goes_up_and_outlives_its_case(audited: City)
     assert review.stage == "unjustified"
 
 
+def test_a_review_that_went_up_is_in_the_hands_of_whoever_answers_now_and_goes_on_when_that_person_leaves(city: City) -> None:
+    """Promise 3: a clock that goes with the tier is found through who answers, so nobody else may hold it."""
+    case = assessed(city)
+    city.engine.break_glass(case.number, by=OTHER_TEACHER, because="roof")
+    review = review_of(city, case, COUNTY_OFFICER)
+    city.wait(days=11)
+    assert (review.answers, review.who("second_person")) == (CITY_OFFICER, CITY_OFFICER)
+
+    city.engine.add_absence(person=CITY_OFFICER, begins_at=city.clock(), ends_at=city.clock() + timedelta(days=9), by=OPERATOR)
+    assert (review.answers, review.who("second_person")) == ("p-4", "p-4")
+    assert review.number in [item.number for item in city.engine.queue(by="p-4")]
+
+
 def test_an_officer_of_the_city_who_broke_the_glass_is_reviewed_by_a_colleague(city: City) -> None:
     case = assessed(city)
     city.engine.break_glass(case.number, by=CITY_OFFICER, because="the hospital asks")

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from crisis_engine import BadInput, CommandRejected, NotAllowed, NotFound
 from crisis_engine.core.errors import CrisisError
+from crisis_engine.doctor import examine
 
 from .story import (
     CHILD,
@@ -74,6 +75,39 @@ def test_identifying_a_child_with_an_open_case_merges_in_one_transaction(city: C
     assert ("merged_from", unknown.number) in known.links()
     city.report("p-72")
     assert known.case.signal_seq > 1
+
+
+def glass_broken(city: City, case: Story) -> Story:
+    """A teacher of another class reads a case in an emergency; return the review of that, a track beside the case."""
+    city.engine.break_glass(case.number, by="p-12", because="she is not at home")
+    return Story(city, next(number for link, number in case.links() if link == "track"))
+
+
+def test_whom_a_merged_case_concerns_the_tracks_of_the_older_one_concern_too(city: City) -> None:
+    """Promise 6: a merge carries recusals over, also to whoever holds a clock beside the case."""
+    review = glass_broken(city, city.report(PEER).reach("triaging"))
+    assert review.answers == COUNTY_OFFICER
+    city.report(PEER, subject=None, about_staff=[COUNTY_OFFICER]).act(CLASS_TEACHER, "identify", subject=CHILD)
+
+    assert COUNTY_OFFICER in review.case.recused
+    assert COUNTY_OFFICER not in {review.answers, review.who("second_person")}
+    assert [finding.name for finding in examine(city.engine) if not finding.ok and finding.promise in {1, 3, 5, 6}] == []
+
+
+def test_whom_the_older_case_concerns_the_tracks_of_the_merged_one_concern_too(city: City) -> None:
+    city.report(PEER, about_staff=[COUNTY_OFFICER])
+    unknown = city.report(PEER, subject=None).act(COUNSELOR, "start_assessment").assess("orange")
+    review = glass_broken(city, unknown)
+    assert review.answers == COUNTY_OFFICER
+    unknown.act(CLASS_TEACHER, "identify", subject=CHILD)
+
+    assert unknown.case.final == "merged"
+    assert review.case.open
+    assert COUNTY_OFFICER not in {review.answers, review.who("second_person")}
+    city.wait(hours=100)
+    assert review.tier == "city"
+    review.act(review.answers or "", "find_justified", because="it had to be")
+    assert not review.case.open
 
 
 def test_two_open_cases_of_one_child_never_come_about(city: City) -> None:

@@ -81,17 +81,18 @@ def test_a_second_import_brings_up_to_date_and_keeps_the_childs_random_key(store
         assert len(second.id) == 16
         assert tx.duties_of("p-5") == [Duty("grade_head", f"{SCHOOL}/g7", "p-5", rank=3)]
         assert tx.person("p-11") == Person("p-11", "新名")
-        assert tx.roster_version() == version + 2
+        assert tx.roster_version() > version
         counts = tx.counts()
     assert (counts["units"], counts["duties"], counts["subjects"], counts["guardians"]) == (4, 3, 2, 1)
 
 
 def test_an_import_that_fails_leaves_the_roster_as_it_was(store: Store) -> None:
     with store.writing() as tx:
+        version = tx.roster_version()
         with pytest.raises(Exception, match="crisis_unit_kind"):
             tx.import_roster(Roster(units=(Unit("a", "city", "A", None), Unit("b", "planet", "B", None))))
         assert tx.units(["a"]) == {}
-        assert tx.roster_version() == 1
+        assert tx.roster_version() == version
 
 
 def test_presences_that_ended_are_handed_over_once(store: Store) -> None:
@@ -121,7 +122,6 @@ def test_an_end_that_moves_is_handed_over_anew(store: Store) -> None:
         ended = tx.ended_presences(at(50), 9)
         assert [(one.kind, one.person) for one in ended] == [("absence", "p-2"), ("duty", "p-2")]
         assert all(isinstance(one, EndedPresence) for one in ended)
-        assert tx.roster_version() == 6
 
 
 def owed(number: str, key: str, when: datetime, not_before: datetime | None = None) -> Notice:
@@ -206,9 +206,10 @@ def test_a_calendar_comes_back_and_each_new_one_has_a_greater_version(store: Sto
         assert tx.calendar() == Calendar(frozenset(), frozenset(), date.min)
         tx.put_calendar(calendar)
         assert tx.calendar() == calendar
+        version = tx.calendar_version()
         tx.put_calendar(Calendar(frozenset(), frozenset(), date(2027, 12, 31)))
         assert tx.calendar() == Calendar(frozenset(), frozenset(), date(2027, 12, 31))
-        assert tx.calendar_version() == 2
+        assert tx.calendar_version() > version > 0
 
 
 def test_notes_heartbeats_and_readings_are_kept(store: Store) -> None:

@@ -13,7 +13,7 @@ from crisis_engine import BadInput, open_engine
 from crisis_engine.doctor import examine
 from crisis_engine.engine import sweep as sweep_room
 from crisis_engine.store import prepare
-from tests.story import CLASS_TEACHER, OPERATOR, PEER, City, Story
+from tests.story import CLASS_TEACHER, GRADE_HEAD, OPERATOR, PEER, SCHOOL, City, Story
 
 WATCHERS = {OPERATOR, "p-3", "p-4", "p-101"}
 
@@ -169,3 +169,36 @@ def test_what_somebody_did_while_the_sweep_was_deciding_counts(city: City, monke
     assert (report.cases, report.failed) == (0, 0)
     assert case.tier == "class"
     assert case.happened("rung_fired") == []
+
+
+@pytest.mark.parametrize("minutes", [0, 1])
+def test_whoever_leaves_while_the_sweep_is_deciding_is_given_no_clock(city: City, monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
+    """Promise 3: the end of a duty hands over once, so a batch that saw the person present must look again before it writes."""
+    case = city.report(PEER)
+    real = prepare
+    left: list[str] = []
+
+    def meanwhile(changes: Sequence[Any]) -> Any:  # noqa: ANN401 - the store's Batch
+        if not left:
+            left.append(GRADE_HEAD)
+            city.clock.advance(timedelta(minutes=minutes))
+            with open_engine(city.url, clock=city.clock) as other:
+                other.end_duty(role="grade_head", unit=f"{SCHOOL}/g7", person=GRADE_HEAD, by=OPERATOR)
+        return real(changes)
+
+    monkeypatch.setattr(sweep_room, "prepare", meanwhile)
+    report = sweep_at(city, 16)
+
+    assert (left, report.failed) == ([GRADE_HEAD], 0)
+    assert GRADE_HEAD not in {case.answers, *(clock.holder for clock in case.case.clocks)}
+    assert [finding.name for finding in examine(city.engine) if finding.promise == 3 and not finding.ok] == []
+
+
+def test_two_sweepers_that_meet_the_same_broken_case_in_one_second_tell_of_it_once(city: City) -> None:
+    broken, _sound = two_words(city)
+    fault_in_the_procedure(city, broken)
+
+    assert sweep_at(city, 16).failed == 1
+    with open_engine(city.url, clock=city.clock) as other:
+        assert other.sweep().failed == 1
+    assert plain_sql(city, "SELECT count(*) FROM crisis_notice WHERE what = 'sweep_failed'") == [(1,)]

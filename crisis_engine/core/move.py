@@ -16,6 +16,7 @@ from .hold import hold_clock
 from .model import Risk, Tier, higher_risk
 from .pen import Pen
 from .policy import Policy
+from .procedure import Procedure
 from .resolve import Found
 from .settle import arm, bring_nearer, lead_of, raise_tier, settle
 from .workflow import MoveDef, Workflow, tier_ladder
@@ -81,7 +82,9 @@ def make_move(
     for role in move.tells:
         pen.tell(role, "case", "told")   # a notice names no move: `withhold_from_guardian` would be a fact
     _void_proposals(pen, signal=move.signal)
-    others += _end_tracks(world) if pen.case.final is not None else _recuse_in_tracks(world, pen)
+    ended = _end_tracks(world) if pen.case.final is not None else []
+    going_on = [track for track in world.tracks if track[0].number not in {one.number for one in ended}]
+    others += [*ended, *_recuse_in_tracks(world, pen, going_on)]
     return others, tuple(dict.fromkeys(shows))
 
 
@@ -247,7 +250,7 @@ def _void_proposals(pen: Pen, *, signal: bool) -> None:
 
 def _set_subject(world: World, pen: Pen, value: _Value, by: str) -> list[Pen]:
     if value.sets.get("merged_into") is not None:
-        return [merge(world, pen, by)]
+        return _merged(world, pen, by)
     if value.sets.get("subject") is None or world.subject is None:
         return []
     if world.target is None:
@@ -264,7 +267,12 @@ def _set_subject(world: World, pen: Pen, value: _Value, by: str) -> list[Pen]:
         raise CommandRejected("The child has another open case.", way_out="Work on that one.")
     to = pen.procedure.graph.step(pen.case.stage, merging.name)
     pen.add(ev.Moved, by="engine", move=merging.name, origin=pen.case.stage, to=to, final=pen.procedure.workflow.stages[to].final)
-    return [merge(world, pen, by)]
+    return _merged(world, pen, by)
+
+
+def _merged(world: World, pen: Pen, by: str) -> list[Pen]:
+    other = merge(world, pen, by)
+    return [other, *_recuse_in_tracks(world, other, world.target_tracks)]
 
 
 def merge(world: World, pen: Pen, by: str) -> Pen:
@@ -336,10 +344,10 @@ def _open_tracks(world: World, pen: Pen, move: MoveDef, value: _Value) -> list[P
     return pens
 
 
-def _recuse_in_tracks(world: World, pen: Pen) -> list[Pen]:
+def _recuse_in_tracks(world: World, pen: Pen, tracks: Iterable[tuple[Case, Procedure]]) -> list[Pen]:
     """Whom the case concerns, its tracks concern too."""
     pens = []
-    for case, procedure in world.tracks:
+    for case, procedure in tracks:
         fresh = sorted(pen.case.recused - case.recused)
         if fresh:
             other = Pen(case, case.number, procedure, world.resolver, pen.by, world.now)

@@ -60,9 +60,9 @@ class Procedure:
         return Graph(self.workflow)
 
     @cached_property
-    def flag_clocks(self) -> tuple[ClockDef, ...]:
-        """The clocks that run while a flag holds: what a rung can start."""
-        return tuple(clock for clock in self.workflow.clocks.values() if clock.flag is not None)
+    def raised_clocks(self) -> tuple[ClockDef, ...]:
+        """The clocks that a raise by a rung touches: it can start those of a flag, and hands on those that go with the tier."""
+        return tuple(clock for clock in self.workflow.clocks.values() if clock.flag is not None or clock.who == "tier_holder")
 
     @cached_property
     def two(self) -> bool:

@@ -182,7 +182,7 @@ def armed_by_raise(pen: Pen, answers: Found) -> tuple[ev.ClockArmed, ...] | None
     case = pen.case
     common: dict[str, Any] = {"case": case.number, "seq": case.version + 1, "at": pen.now, "by": "engine"}
     return tuple(
-        ev.ClockArmed(**common, **_arming(pen, definition, answers)) for definition in pen.procedure.flag_clocks
+        ev.ClockArmed(**common, **_arming(pen, definition, answers)) for definition in pen.procedure.raised_clocks
         if definition.flag == "raised" and definition.who == "tier_holder" and case.clock(definition.name) is None
     ) or None
 
@@ -277,12 +277,12 @@ def _tell_owed(pen: Pen, owed: dict[tuple[str, str], list[tuple[ClockDef, Found,
 
 
 def settle_raised(pen: Pen) -> None:
-    """After a rung: name who answers and arm the clocks that hang on a flag. The rest of the case did not change.
+    """After a rung: name who answers, arm the clocks that hang on a flag and hand on those that go with the tier. The rest is as it was.
 
     Whoever answers heard of the case by the rung itself, in the same breath: nobody is told twice.
     """
     settle_answerer(pen)
-    for definition in pen.procedure.flag_clocks:
+    for definition in pen.procedure.raised_clocks:
         running = pen.case.clock(definition.name)
         if running is None and stands(pen, definition):
             arm(pen, definition)

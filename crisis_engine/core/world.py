@@ -31,6 +31,7 @@ class World:
     target: Case | None = None                # the child's open case that this one may be merged into
     target_procedure: Procedure | None = None
     tracks: tuple[tuple[Case, Procedure], ...] = ()                   # the case's open tracks
+    target_tracks: tuple[tuple[Case, Procedure], ...] = ()            # and those of the case that this one may be merged into
     openable: Mapping[str, tuple[str, Procedure]] = field(default_factory=dict)  # tracks that a move may open: number, procedure
     guardians: tuple[str, ...] = ()           # ids of the child's guardians
     proposed: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)   # the fields of the open proposals, by id

@@ -272,7 +272,7 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
         if not 0 <= share[0] < share[1]:
             raise BadInput(f"{share} is no share.", way_out="Give (k, n) with 0 <= k < n, such as (0, 2) and (1, 2).")
         now = self.now()
-        report = sweep(self.store, self._sources, now, self._failing, limit=limit, share=share)
+        report = sweep(self.store, self._sources, self.now, self._failing, limit=limit, share=share)
         self._watch(now, report)
         return report
 

@@ -105,7 +105,7 @@ class Sources:
                     raise
                 log("policy.unreadable", policy=policy)
                 continue
-            self._procedures[procedure.hash] = procedure
+            self._procedures.setdefault(procedure.hash, procedure)   # a resolver knows policies by who they are: none goes while it lives
             self._pinned[workflow, policy] = procedure.hash
             return procedure.hash
         raise AssertionError

@@ -23,9 +23,13 @@ class HostStore:
 
     @contextmanager
     def writing(self, *, wipe: bool = False) -> Iterator[Tx]:
-        """Give the host's transaction; what it frees is wiped when the host itself asks for that."""
+        """Give the host's transaction; an exception undoes what was written here, and a host that catches it keeps only its own work.
+
+        What is freed is wiped when the host itself asks for that.
+        """
         del wipe
-        yield self._tx
+        with self._tx.whole():
+            yield self._tx
 
     def replay(self) -> int:
         """Do nothing: opening the host's database did it."""

@@ -95,13 +95,15 @@ def change_of(stored: Stored | None, pen: Pen) -> Change:
 
 
 def sweep(
-    store: Store | HostStore, sources: Sources, now: datetime, failing: Failing, *, limit: int | None = None, batch: int = BATCH,
-    share: tuple[int, int] = (0, 1),
+    store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], failing: Failing, *, limit: int | None = None,
+    batch: int = BATCH, share: tuple[int, int] = (0, 1),
 ) -> SweepReport:
-    """Hand over what somebody left, then fire what is due, soonest first, until nothing is due or `limit` cases were written.
+    """Hand over what somebody left, then fire what is due by now, soonest first, until nothing is or `limit` cases were written.
 
+    The clock is read again for each batch: a large sweep takes a while, and whoever left meanwhile must not be given a clock.
     `share` (k, n) makes this the k-th of n sweepers that divide the cases by their rows; all n together leave nothing due.
     """
+    now = clock()
     counts = Counts(resting=failing.resting(now), share=share)
     with store.reading() as tx:
         ended = bool(tx.ended_presences(now, 1))
@@ -115,7 +117,7 @@ def sweep(
                 ids = _due(tx, now, asked, counts)
             before = counts.cases + len(counts.failed)
             for start in range(0, len(ids), most):
-                _one_batch(store, sources, now, ids[start:start + most], counts)
+                _one_batch(store, sources, clock, ids[start:start + most], counts)
             if len(ids) < asked or counts.cases + len(counts.failed) == before:
                 break
     if counts.failed:
@@ -133,30 +135,46 @@ def sweep(
     return SweepReport(counts.cases, counts.rungs, counts.raised, counts.handed_over, len(counts.failed), next_at)
 
 
-def _one_batch(store: Store | HostStore, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> None:
+def _one_batch(store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], ids: list[int], counts: Counts) -> None:
     """Decide a batch without a lock and write it under one; what cannot be read, decided or written whole is done case by case."""
     try:
-        _whole_batch(store, sources, now, ids, counts)
+        _whole_batch(store, sources, clock, ids, counts)
     except Exception as error:
         if _is_outage(error):
             raise
         log("sweep.batch_failed", error=type(error).__name__)
-        _one_by_one(store, sources, now, ids, counts)
+        _one_by_one(store, sources, clock, ids, counts)
 
 
-def _whole_batch(store: Store | HostStore, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> None:
-    """Write a batch. The version of each case is the claim: a row that somebody moved in between refuses all, and nothing stays."""
+def _whole_batch(store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], ids: list[int], counts: Counts) -> None:
+    """Write a batch. The version of each case is the claim: a row that somebody moved in between refuses all, and nothing stays.
+
+    The versions of roster and calendar are claims too: whoever left in between was handed over already, and nobody would look again.
+    """
     with store.reading() as tx:
+        seen = _seen(tx)
+        now = clock()
         changes = _gathered(tx, sources, now, ids, counts)
     batch = prepare(changes)
     try:
         with store.writing() as tx:
-            tx.write(batch, whole=isinstance(store, HostStore))   # our own transaction is undone by the exception itself
+            _refuse_other(tx, seen)
+            tx.write(batch, whole=False)   # `writing` is undone by the exception itself
     except StaleVersion:   # decided again, now under the lock
         with store.writing() as tx:
+            now = clock()
             changes = _gathered(tx, sources, now, ids, counts)
             tx.append(changes)
     counts.add(changes, now)
+
+
+def _seen(tx: Tx) -> tuple[int, int]:
+    return tx.roster_version(), tx.calendar_version()
+
+
+def _refuse_other(tx: Tx, seen: tuple[int, int]) -> None:
+    if _seen(tx) != seen:
+        raise StaleVersion
 
 
 def _is_outage(error: Exception) -> bool:
@@ -186,14 +204,17 @@ def _tell_watchers(tx: Tx, sources: Sources, now: datetime, rows: set[int], what
         ))
         if people:
             key = f"{case.number}-{what.replace('_', '-')}-{int(now.timestamp())}"
+            if tx.owes(key, row):   # another sweeper met the same case in the same second
+                continue
             notice = Notice(key, case.number, people, what, "alarm", case.due_at, urgent=True, at=now)
             tx.append([Change(before=stored, after=case, events=(), notices=(notice,), two=stored.two, sole=stored.sole)])
 
 
-def _one_by_one(store: Store | HostStore, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> None:
+def _one_by_one(store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], ids: list[int], counts: Counts) -> None:
     for case in ids:
         try:
             with store.writing() as tx:
+                now = clock()
                 changes = _gathered(tx, sources, now, [case], counts)
                 tx.append(changes)
             counts.add(changes, now)
@@ -249,6 +270,8 @@ def _hand_over_all(store: Store | HostStore, sources: Sources, now: datetime, co
             with store.writing() as tx:
                 _look_again(tx, sources, now, ids[start:start + BATCH], counts)
         with store.writing() as tx:
+            meanwhile = set(_left_by(tx, ended)).difference(ids)   # what another sweeper, who saw them present, gave them in between
+            _look_again(tx, sources, now, sorted(meanwhile), counts)
             tx.mark_handed(ended, now)
 
 

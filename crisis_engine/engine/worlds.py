@@ -87,13 +87,12 @@ class Worlds(Look):
         units = units_of([stored, *([target] if target else [])]) | {duty.unit for duty in actor.duties}
         units |= {child.unit} if child is not None else set()
         people_known(tx, [*_listed(fields.get("person")), *_listed(fields.get("about_staff")), *_listed(fields.get("members"))])
-        tracks = [one for one in tx.tracks_of(case.number) if one.case.open]
         return World(
             now=max(now, case.last_at), actor=actor, procedure=procedure,
             resolver=self._sources.resolver(tx, units, max(now, case.last_at)),
             case=case, number=new_number(), subject=child, others=tuple(one.case for one in others), target=target.case if target else None,
             target_procedure=self._sources.pinned(tx, target.case.procedure) if target else None,
-            tracks=tuple((one.case, self._sources.pinned(tx, one.case.procedure)) for one in tracks),
+            tracks=self._tracks(tx, stored), target_tracks=self._tracks(tx, target) if target else (),
             openable=self._openable(tx, procedure.workflow.name, case.unit, [*_listed(fields.get("track")), *_opens(procedure, move)]),
             guardians=tx.guardian_ids(subject) if subject is not None else (), proposed=proposed,
         )

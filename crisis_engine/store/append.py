@@ -197,7 +197,7 @@ class CaseWrites(KeyRows):
 
         `whole=False` is for whoever undoes the whole transaction when this fails: it spares the savepoint, a copy of every page.
         """
-        with self._whole() if whole else nullcontext():
+        with self.whole() if whole else nullcontext():
             self._bulk(_OPEN, batch.opened)
             updates = ((_TICK, batch.ticked), (_NOTE, batch.noted), (_RAISE, batch.raised), (_CHANGE, batch.changed))
             if sum(self._bulk(sql, rows) for sql, rows in updates) != sum(len(rows) for _, rows in updates):

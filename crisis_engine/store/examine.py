@@ -24,6 +24,9 @@ _OF_CLOCKS = "SELECT json_group_array(p) FROM (SELECT json_array({}) AS p FROM j
     ", ".join(f"json_extract(k.value, '$[{place}]')" for place in (0, 1, 2, 3, 4, 5, 6, 7, 11)))
 _OF_ROWS = ("SELECT json_group_array(p) FROM (SELECT json_array(d.name, d.n, d.sort, d.role, d.unit, d.holder, d.armed_at, d.due_at,"
             " d.at_tier) AS p FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed' ORDER BY p)")
+# A clock that goes with the tier has no place in a queue but that of whoever answers for its case.
+_ASTRAY = ("SELECT 1 FROM json_each(c.clocks) k WHERE json_extract(k.value, '$[11]') AND (json_extract(k.value, '$[3]'),"
+           " json_extract(k.value, '$[4]'), json_extract(k.value, '$[5]')) IS NOT (c.answers_role, c.answers_unit, c.answers)")
 _HEARD = (
     " AND c.id NOT IN (SELECT n.case_id FROM crisis_notice n WHERE n.why = 'alarm')"   # read once: notices have no index by case
     " AND NOT EXISTS (SELECT 1 FROM crisis_event e WHERE e.case_id = c.id AND e.kind = 'rung_fired' AND e.header LIKE '%\"alarm\"_true%')"
@@ -43,7 +46,7 @@ QUERIES: Mapping[str, str] = MappingProxyType({
                f" AND (c.next_at IS NULL OR c.clocks = '[]' OR NOT EXISTS ({_ARMED}))",
     "next": "SELECT c.number FROM crisis_case c WHERE c.final IS NULL"
             f" AND (c.next_at IS NOT ({_LEAST.format(_NEXT)}) OR c.due_at IS NOT ({_LEAST.format(_DUE)}))",
-    "queues": f"SELECT c.number FROM crisis_case c WHERE ({_OF_CLOCKS}) IS NOT ({_OF_ROWS})",
+    "queues": f"SELECT c.number FROM crisis_case c WHERE ({_OF_CLOCKS}) IS NOT ({_OF_ROWS}) OR EXISTS ({_ASTRAY})",
     "pauses": f"SELECT DISTINCT c.number FROM crisis_case c, json_each(c.clocks) k WHERE {_PAUSED} IS NOT NULL"
               f" AND ({_PAUSED_UNTIL} IS NULL OR {_NEXT} > {_PAUSED_UNTIL})",
     "answered": "SELECT c.number FROM crisis_case c WHERE c.final IS NULL"

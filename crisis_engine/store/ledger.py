@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from crisis_engine.core.calendar import Calendar, Vacation
 from crisis_engine.store.instant import instant, micros
-from crisis_engine.store.statement import Statements
+from crisis_engine.store.statement import Statements, version_step
 
 _PUBLISHED_UNTIL = "calendar_published_until"
 _COUNTED = {
@@ -50,7 +50,7 @@ class LedgerRows(Statements):
 
     def put_calendar(self, calendar: Calendar) -> None:
         """Replace the calendar; `calendar_version` is greater afterwards."""
-        with self._whole():
+        with self.whole():
             self._run("DELETE FROM crisis_calendar_day")
             self._run("DELETE FROM crisis_vacation")
             days = [(day.isoformat(), "off") for day in calendar.off] + [(day.isoformat(), "work") for day in calendar.work]
@@ -59,7 +59,7 @@ class LedgerRows(Statements):
             self._bulk("INSERT INTO crisis_vacation (unit, first, last) VALUES (?, ?, ?) ON CONFLICT (unit, first)"
                        " DO UPDATE SET last = max(crisis_vacation.last, excluded.last)", vacations)
             self.set_meta(_PUBLISHED_UNTIL, calendar.published_until.isoformat())
-            self.set_meta("calendar_version", str(self.calendar_version() + 1))
+            self.set_meta("calendar_version", str(self.calendar_version() + version_step()))
 
     def calendar_version(self) -> int:
         """Return a number that each write of the calendar makes greater."""

@@ -42,6 +42,10 @@ class OutboxRows(Statements):
             for row_id, key, number, people, what, why, due_at, urgent, at, not_before, tries in rows
         ]
 
+    def owes(self, key: str, case_id: int) -> bool:
+        """Whether a notice of the case stands in the outbox under that key, sent or not."""
+        return self._value("SELECT 1 FROM crisis_notice WHERE case_id = :id AND key = :key", id=case_id, key=key) is not None
+
     def next_try_at(self) -> datetime | None:
         """Return when the next try of any waiting notice is due."""
         return instant_or_none(self._value("SELECT min(next_try_at) FROM crisis_notice WHERE status = 'waiting'"))

@@ -14,6 +14,7 @@ from crisis_engine.store.instant import instant, instant_or_none, micros, micros
 from crisis_engine.store.seal import DataKey, place, seal_text, unseal_text
 from crisis_engine.store.sealing import PlainRows
 from crisis_engine.store.sqlite import AMONG, listed
+from crisis_engine.store.statement import version_step
 
 
 class RosterSet(Protocol):
@@ -161,7 +162,7 @@ class RosterRows(PlainRows):
         A unit, person and guardian is known by its id, a child by its ref (and keeps its random key), a duty by role, unit,
         person and begin, an absence by person and begin. `at` is when the keys of new children were made.
         """
-        with self._whole():
+        with self.whole():
             self.seal_roster()   # rows of an older database: a child is known by its sealed index alone
             staff = self._staff_key()
             counts = {
@@ -212,8 +213,12 @@ class RosterRows(PlainRows):
         return [EndedPresence(kind, row_id, person) for kind, row_id, person, _ in rows]
 
     def mark_handed(self, presences: Iterable[EndedPresence], at: datetime) -> None:
-        """Afterwards these ended presences are handed over and `ended_presences` no longer names them."""
+        """Afterwards these ended presences are handed over and `ended_presences` no longer names them.
+
+        The roster's version is another then: who decided before and writes after must look again who is there.
+        """
         ended = list(presences)
+        self._touch("roster_version")
         for kind, sql in (
             ("duty", "UPDATE crisis_duty SET handed_at = ? WHERE id = ?"),
             ("absence", "UPDATE crisis_absence SET handed_at = ? WHERE id = ?"),
@@ -246,9 +251,10 @@ class RosterRows(PlainRows):
                 self.blind_name(person.name))
 
     def _touch(self, version: str) -> None:
-        """Make a version in the notes about the database greater by one."""
-        self._run("INSERT INTO crisis_meta (name, value) VALUES (:name, '1') ON CONFLICT (name)"
-                  " DO UPDATE SET value = CAST(CAST(crisis_meta.value AS INTEGER) + 1 AS VARCHAR)", name=version)
+        """Make a version in the notes about the database greater."""
+        self._run("INSERT INTO crisis_meta (name, value) VALUES (:name, :step) ON CONFLICT (name)"
+                  " DO UPDATE SET value = CAST(CAST(crisis_meta.value AS INTEGER) + CAST(excluded.value AS INTEGER) AS VARCHAR)",
+                  name=version, step=str(version_step()))
 
 
 def _within(column: str, unit: str | None) -> str:

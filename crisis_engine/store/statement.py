@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from secrets import randbelow
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, TextClause, text
@@ -51,7 +52,7 @@ class Statements:
         return sqlite.run_many(self.connection, sql, rows) if rows else 0
 
     @contextmanager
-    def _whole(self) -> Iterator[None]:
+    def whole(self) -> Iterator[None]:
         """All writes inside are done, or none of them: also for a host that catches our error and goes on."""
         try:
             if not (self.connection.in_transaction() and sqlite.holds_transaction(self.connection)):
@@ -71,6 +72,14 @@ class Statements:
             self.connection.exec_driver_sql("RELEASE SAVEPOINT crisis_whole")
         except (DBAPIError, UnicodeEncodeError) as error:
             raise sqlite.translate(error) from error
+
+
+def version_step() -> int:
+    """Return by how much the next version of the roster or the calendar is greater: by chance.
+
+    So what was rolled back is never taken for what came after it.
+    """
+    return 1 + randbelow(2**31)
 
 
 @cache
