@@ -13,6 +13,7 @@ from crisis_engine.core.errors import NotFound, said
 from crisis_engine.core.model import Subject
 from crisis_engine.core.world import World
 from crisis_engine.store import Store, Stored, Tx
+from crisis_engine.store.key import CASE
 
 from .gather import Sources, actor_of, subject_of
 from .look import Look
@@ -96,6 +97,7 @@ class Worlds(Look):
             tracks=tuple((one.case, self._sources.pinned(tx, one.case.procedure)) for one in tracks),
             openable=self._openable(tx, procedure.workflow.name, case.unit, [*_listed(fields.get("track")), *_opens(procedure, move)]),
             guardians=tx.guardian_ids(subject) if subject is not None else (), proposed=proposed,
+            erased=not case.open and tx.erased(CASE, case.number) is not None,
         )
 
     def _links(self, tx: Tx, world: World) -> list[tuple[str, str]]:
