@@ -19,7 +19,7 @@ from crisis_engine.core.world import World
 from crisis_engine.definitions import load_policy_doc
 from crisis_engine.store import Tx
 
-from .gate import refuse_two_offices, touched_units
+from .gate import refuse_own_duties, refuse_two_offices, touched_units
 from .gather import actor_of
 from .log import log
 from .look import sane
@@ -48,8 +48,8 @@ class Desk(Worlds):
     def import_roster(self, roster: RosterSet, *, by: str = "operator") -> dict[str, int]:
         """Write units, persons, duties, absences, subjects and guardians; return counts by kind. The last import wins by id.
 
-        A person who imports must be allowed to change the roster of every unit that the rows touch. Raises NotAllowed, and BadInput
-        where one person would hold two offices that must be apart.
+        A person who imports must be allowed to change the roster of every unit that the rows touch, and takes no new duty by it.
+        Raises NotAllowed, and BadInput where one person would hold two offices that must be apart.
         """
         for policy in sorted({unit.policy for unit in roster.units if unit.policy}):
             load_policy_doc(policy)   # a policy that cannot be read must not turn a school's reports away later
@@ -57,6 +57,7 @@ class Desk(Worlds):
             if by != MACHINE:
                 for unit in touched_units(tx, roster):
                     self._allow(tx, self.now(), by, "roster.change", unit=unit)
+                refuse_own_duties(tx, roster, by)
             counts = tx.import_roster(roster, self.now())
             refuse_two_offices(tx, self._sources.access.separate)
             moved = self._look_again(tx)
