@@ -118,4 +118,5 @@ def test_the_console_writes_the_pack(
     assert main([*command, "--lang", "zh"]) == 0
     assert "已写入 pack.zip" in capsys.readouterr().out
     assert Path("pack.zip").stat().st_size > 1000
+    assert Path("pack.zip").stat().st_mode & 0o077 == 0
     assert main([*command, "--json"]) == 74

@@ -157,6 +157,15 @@ def test_a_unit_elsewhere_is_not_taken_by_naming_another_parent(city: City) -> N
             city.engine.import_roster(RosterSet(units=(unit,)), by=PRINCIPAL)
 
 
+def test_a_number_of_cases_handed_over_tells_nobody_of_cases_that_they_do_not_see(city: City) -> None:
+    """A class teacher's leave that the county records would count the cases of one class; a principal whom one concerns would miss it."""
+    city.report(PEER, about_staff=[PRINCIPAL])
+    leave = {"begins_at": city.clock(), "ends_at": city.time("17:00")}
+    assert city.engine.add_absence(person=CLASS_TEACHER, by=COUNTY_DUTY, **leave) == 0
+    assert city.engine.end_duty(role="deputy_class_teacher", unit=CLASS, person="p-17", by=PRINCIPAL) == 0
+    assert city.engine.end_duty(role="grade_head", unit=f"{SCHOOL}/g7", person="p-21", by=OPERATOR) == 1
+
+
 def test_the_next_page_of_a_list_begins_after_a_number_however_it_is_spelled(city: City) -> None:
     numbers = [city.report(PEER).number, city.report("p-12", subject="stu-31").number]
     for spelled in (numbers[0], numbers[0].lower().replace("-", " ")):

@@ -65,7 +65,10 @@ class Desk(Worlds):
         return counts
 
     def end_duty(self, *, role: str, unit: str, person: str, at: datetime | None = None, by: str) -> int:
-        """End a duty at a time (now if None); whoever stands next takes its clocks over at that moment. Return cases handed over."""
+        """End a duty at a time (now if None); whoever stands next takes its clocks over at that moment.
+
+        Return how many cases were handed over that whoever ends it may list. Raises NotFound, NotAllowed.
+        """
         if at is not None:
             sane(at)
         with self.store.writing() as tx:
@@ -77,7 +80,10 @@ class Desk(Worlds):
             return self._hand_over(tx, now, by)
 
     def add_absence(self, *, person: str, begins_at: datetime, ends_at: datetime, by: str) -> int:
-        """Record an absence, half-open; when it begins, whoever stands next takes over. Return cases handed over now."""
+        """Record an absence, half-open; when it begins, whoever stands next takes over.
+
+        Return how many cases were handed over now that whoever records it may list. Raises NotFound, NotAllowed.
+        """
         if begins_at.tzinfo is None or ends_at.tzinfo is None or begins_at >= ends_at:
             raise BadInput("An absence needs two times with zone, the first before the second.", way_out="Write 2026-03-02T08:00+08:00.")
         sane(begins_at)
@@ -93,7 +99,7 @@ class Desk(Worlds):
             return self._hand_over(tx, now, by)
 
     def _hand_over(self, tx: Tx, now: datetime, by: str) -> int:
-        counts = Counts()
+        counts = Counts(told=self._sight(tx, now, by, "case.list"))   # a number is a count too: of one class it points at a child
         while hand_over(tx, self._sources, now, counts):
             pass
         log("roster.handed_over", by=by, cases=counts.handed_over)
