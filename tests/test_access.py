@@ -106,7 +106,7 @@ ACTIONS = {
     "erase.confirm": ("", "leading_group county_officer city_officer city_leading_group", "", "", "cs"),
     "hold.place": ("", "law_vice_principal county_officer city_officer security_officer auditor", "", "", "cs"),
     "hold.lift": ("", "county_officer city_officer security_officer", "", "", "cs"),
-    "subject.export": ("", "law_vice_principal leading_group county_officer city_officer security_officer", "", "", "cs"),
+    "subject.export": ("", "law_vice_principal leading_group county_officer city_officer", "", "", "cs"),
     "compliance.pack": ("", "", "", "auditor security_officer city_officer", "s"),
 }
 REPORTERS = """peer class_teacher deputy_class_teacher subject_teacher grade_head counselor school_doctor school_duty vice_principal
@@ -158,17 +158,18 @@ def expected(cell: Cell) -> tuple[str, int]:
         return "hidden", -1
     held = cell.place in {"own", "beside"}
     reads = sees(cell) if held else -1
+    close = held and not (cell.place == "beside" and RIGHTS[cell.role].level in {"city", "county"})
+    broken = "g" in marks and cell.glass == "running" and close and cell.role in ACTIONS["glass.break"][2].split()
     if "w" in marks:
         return ("allowed" if held and cell.role in REPORTERS.split() else "refused"), -1
     if reads >= 0 and cell.role in sight.split():
-        return "allowed", max(reads, 2) if "g" in marks and cell.glass == "running" else reads
+        return "allowed", max(reads, 2) if broken else reads
     if "e" in marks:
         return "allowed", -1
     covers = cell.place == "own" and RIGHTS[cell.role].level in RUNGS
-    close = held and not (cell.place == "beside" and RIGHTS[cell.role].level in {"city", "county"})
     if held and (cell.role in anywhere.split() or (covers and cell.role in unit.split()) or (close and cell.role in near.split())):
         return "allowed", reads
-    if "g" in marks and cell.glass == "running":
+    if broken:
         return "allowed", 2
     return "refused", -1
 

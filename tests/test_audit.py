@@ -25,7 +25,7 @@ from crisis_engine.store import Store
 from crisis_engine.store.signature import SigningKey
 from crisis_engine.testing import open_test_engine
 
-from .story import CITY_OFFICER, CLASS_TEACHER, COUNTY_OFFICER, OPERATOR, City, copy_city
+from .story import CITY_OFFICER, CLASS_TEACHER, COUNSELOR, COUNTY_OFFICER, OPERATOR, City, copy_city
 
 
 def grow(city: City, count: int = 3) -> None:
@@ -383,6 +383,16 @@ def test_a_missing_seal_key_is_told_with_its_way_out(
     assert "CRISIS_SEAL_KEY_FILE" in json.loads(capsys.readouterr().err)["error"]["way_out"]
 
 
+def test_a_proof_does_not_name_a_case_to_whom_it_concerns(city: City) -> None:
+    case = city.report(about_staff=[OPERATOR])
+    with city.engine.store.writing() as tx:
+        tx.connection.exec_driver_sql("UPDATE crisis_case SET risk = 'blue', peak = 'blue'")
+    for by, named in ((OPERATOR, False), ("p-52", True)):
+        report = city.engine.verify(by=by)
+        assert not report.ok
+        assert (case.number in str(report.to_json())) is named
+
+
 # ---- secrets that are sealed, shredded, or have no key at hand -------------------------------------------------------------------
 
 
@@ -399,8 +409,10 @@ def test_a_copy_without_its_master_key_proves_all_but_the_secrets_and_counts_the
     assert city.engine.verify(by=OPERATOR).closed == 0
     with open_engine(store.url, clock=city.clock, create=False) as copy:
         report = copy.verify(by=OPERATOR)   # nothing sealed is asked of somebody with a duty
-        assert report.ok
-        assert report.closed == walk.closed
+        assert (report.ok, report.cases, report.closed) == (True, 3, walk.closed)
+        for read in (copy.case, copy.history):
+            with pytest.raises(StoreError, match="master key is missing"):
+                read(copy.cases(by=OPERATOR)[0].number, by=COUNSELOR)
 
 
 def test_another_key_in_the_place_of_a_secrets_own_is_named(city: City) -> None:

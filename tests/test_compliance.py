@@ -15,7 +15,7 @@ from crisis_engine.cli import main
 from crisis_engine.core.model import Person
 from crisis_engine.roster import RosterSet
 
-from .story import CITY_OFFICER, CLASS_TEACHER, COUNSELOR, COUNTY_OFFICER, OPERATOR, PRINCIPAL, City
+from .story import CITY_OFFICER, CLASS_TEACHER, COUNSELOR, COUNTY_OFFICER, OPERATOR, PRINCIPAL, SECOND_CITY_OFFICER, City
 
 FACT, NAME = "她写下的话谁也不该在这里看见", "示例姓名不得外传"
 
@@ -71,6 +71,15 @@ def test_a_pack_holds_no_fact_no_name_and_no_reason(city: City) -> None:
         assert wrong not in text
 
 
+def test_a_pack_is_silent_about_a_case_that_concerns_whoever_asks(city: City) -> None:
+    """Its number would say that there is one, and that nobody may show it to this person would say the rest."""
+    case = city.report(about_staff=[CITY_OFFICER])
+    city.engine.break_glass(case.number, by="p-12", because="roof")
+    city.engine.place_hold("case", case.number, because="a court asks", by=SECOND_CITY_OFFICER)
+    held = {by: case.number in str(tables_of(city.engine.compliance_pack(2026, by=by))) for by in (CITY_OFFICER, SECOND_CITY_OFFICER)}
+    assert held == {CITY_OFFICER: False, SECOND_CITY_OFFICER: True}
+
+
 def test_a_year_without_anything_and_a_year_that_is_none(city: City) -> None:
     tables = tables_of(city.engine.compliance_pack(2031, by=CITY_OFFICER))
     assert tables["reads.csv"] == tables["incidents.csv"] == tables["checkpoints.csv"] == []
@@ -109,4 +118,5 @@ def test_the_console_writes_the_pack(
     assert main([*command, "--lang", "zh"]) == 0
     assert "已写入 pack.zip" in capsys.readouterr().out
     assert Path("pack.zip").stat().st_size > 1000
+    assert Path("pack.zip").stat().st_mode & 0o077 == 0
     assert main([*command, "--json"]) == 74

@@ -36,7 +36,20 @@ from crisis_engine.roster import RosterSet
 from crisis_engine.store.read_log import ReadEntry
 from crisis_engine.testing import SettableClock
 
-from .story import CLASS_TEACHER, COUNSELOR, VICE_PRINCIPAL, City, Story, copy_city
+from .story import (
+    CITY_OFFICER,
+    CLASS_TEACHER,
+    COUNSELOR,
+    COUNTY_OFFICER,
+    LAW_VICE_PRINCIPAL,
+    PARENT,
+    PEER,
+    PRINCIPAL,
+    VICE_PRINCIPAL,
+    City,
+    Story,
+    copy_city,
+)
 
 ONE, OTHER, THIRD = "p-51", "p-3", "p-1"
 WHY = "the term is over"
@@ -135,6 +148,47 @@ def test_a_case_is_erased_by_two_people_and_its_chain_counts_and_history_stay(ci
     assert engine.case(closed.number, by=CLASS_TEACHER).final
     with pytest.raises(CommandRejected, match="erased already"):
         engine.propose_erasure("case", closed.number, because=WHY, by=ONE)
+
+
+def test_an_erased_case_is_neither_reopened_nor_read_behind_broken_glass(city: City, closed: Story) -> None:
+    """Its file would have to be begun anew, under a key that nobody erases any more: a new word opens a new case."""
+    erase(city.engine, "case", closed.number)
+    closed.refused(CommandRejected, COUNSELOR, "reopen", because="a new word")
+    assert "erased" in str(closed.moves(COUNSELOR)["reopen"].why_not)
+    with pytest.raises(CommandRejected, match="erased already"):
+        city.engine.break_glass(closed.number, by=CLASS_TEACHER, because="I must know")
+    assert keys(city.engine, "case", closed.number) == 0
+    assert city.report(facts="a new word").number != closed.number
+
+
+def test_who_read_an_erased_case_is_still_told_and_reasons_from_before_are_gone(city: City, closed: Story) -> None:
+    engine = city.engine
+    engine.case(closed.number, by=COUNSELOR, why="what was erased")
+    erase(engine, "case", closed.number)
+    city.clock.advance(timedelta(minutes=1))
+    engine.case(closed.number, by=COUNSELOR, why="what came later")
+    assert keys(engine, "case", closed.number) == 0
+    for told in (engine.reads(closed.number, by=PRINCIPAL), engine.own_reads(by=COUNSELOR)):
+        assert [str(one.why) for one in told if one.what == "case"] == ["what came later", ""]
+    assert engine.export_subject("stu-42", by=PRINCIPAL)["cases"]
+
+
+def test_whoever_answers_a_proposal_that_is_not_theirs_does_not_learn_which_case_it_is(city: City) -> None:
+    """A proposal's number is small and can be guessed: what it is about must not be told by a refusal."""
+    story = city.report(facts=FACTS, about_staff=["p-36"])
+    story.act(CLASS_TEACHER, "acknowledge").act(COUNSELOR, "start_assessment").assess("blue", ideation="no")
+    story.agreed(COUNSELOR, VICE_PRINCIPAL, "exclude", because="no danger was found")
+    proposal = city.engine.propose_erasure("case", story.number, because=WHY, by=ONE)
+    for answer in (city.engine.confirm_erasure, city.engine.decline_erasure):
+        for stranger in (PEER, CLASS_TEACHER, PARENT):
+            with pytest.raises(NotAllowed) as refused:
+                answer(proposal, by=stranger)
+            assert story.number not in str(refused.value)
+        with pytest.raises(NotFound) as concerned:
+            answer(proposal, by="p-36")
+        with pytest.raises(NotFound) as unknown:
+            answer(99, by="p-36")
+        assert str(concerned.value) == str(unknown.value)
 
 
 def test_a_child_is_erased_with_its_guardians_and_its_cases_keep_a_key_that_leads_nowhere(city: City, closed: Story) -> None:
@@ -427,6 +481,23 @@ def test_a_host_cannot_erase_inside_a_transaction_that_it_may_undo(city: City, c
     host.dispose()
 
 
+def test_a_hold_that_a_host_rolled_back_would_stand_in_the_ledger_so_it_is_refused_there(city: City, closed: Story) -> None:
+    import sqlalchemy as sa
+
+    city.engine.place_hold("case", closed.number, because="a court asks", by=OTHER)
+    host = sa.create_engine(city.url)
+    with host.connect() as connection, city.engine.join(connection) as joined:
+        for call in (
+            lambda: joined.lift_hold("case", closed.number, by=OTHER),
+            lambda: joined.place_hold("subject", "stu-42", because="a court asks", by=OTHER), lambda: joined.rotate_key(by=ONE),
+        ):
+            with pytest.raises(BadInput, match="host's transaction"):
+                call()
+    host.dispose()
+    with open_engine(city.url, clock=city.clock) as again, pytest.raises(CommandRejected, match="hold"):
+        again.propose_erasure("case", closed.number, because=WHY, by=ONE)
+
+
 def test_nothing_of_what_was_erased_stays_in_the_files(city: City, closed: Story) -> None:
     with sqlite3.connect(path_of(city)) as db:
         wrapped = [bytes(row[0]) for row in db.execute("SELECT wrapped FROM crisis_data_key WHERE kind = 'case'")]
@@ -446,20 +517,20 @@ def test_an_export_holds_what_is_kept_on_one_child_and_nothing_of_others(city: C
     city.engine.import_roster(RosterSet(subjects=(Subject("", "stu-42", "xinyang/shihe/no-3/g7/c2", "示例甲"),)))
     with city.engine.store.writing() as tx:
         tx.log_read(ReadEntry("p-101", "case.read", closed.number, city.clock()))
-    found = city.engine.export_subject("stu-42", by=ONE)
+    found = city.engine.export_subject("stu-42", by=LAW_VICE_PRINCIPAL)
     assert found["subject"] == {"id": "stu-42", "name": "示例甲", "unit": "xinyang/shihe/no-3/g7/c2"}
     assert [case["number"] for case in found["cases"]] == [closed.number]
     assert FACTS in json.dumps(found)
     assert found["guardians"]
     assert found["cases"][0]["reads"][0]["who"] == "p-101"
-    assert [entry.what for entry in city.engine.own_reads(by=ONE)] == ["subject.export"]
+    assert [entry.what for entry in city.engine.own_reads(by=LAW_VICE_PRINCIPAL)] == ["subject.export"]
     for hidden in ("what another child did", "stu-41", other.number, "p-71"):
         assert hidden not in json.dumps(found, ensure_ascii=False), hidden
 
     city.engine.close()
     monkeypatch.setenv("CRISIS_NOW", city.clock().isoformat())
     out = tmp_path / "child.zip"
-    assert main(["forget", "export", "stu-42", "--out", str(out), "--as", ONE, "--db", city.url]) == 0
+    assert main(["forget", "export", "stu-42", "--out", str(out), "--as", LAW_VICE_PRINCIPAL, "--db", city.url]) == 0
     assert out.stat().st_mode & 0o077 == 0
     with zipfile.ZipFile(out) as archive:
         assert sorted(archive.namelist()) == ["data.json", "en.txt", "zh.txt"]
@@ -467,11 +538,28 @@ def test_an_export_holds_what_is_kept_on_one_child_and_nothing_of_others(city: C
             text = archive.read(name).decode()
             assert FACTS in text
             assert "p-71" not in text
-    assert main(["forget", "export", "stu-42", "--out", str(out), "--as", ONE, "--db", city.url]) == 2
+    assert main(["forget", "export", "stu-42", "--out", str(out), "--as", LAW_VICE_PRINCIPAL, "--db", city.url]) == 2
 
 
 def test_an_export_says_what_was_erased(city: City, closed: Story) -> None:
     done = erase(city.engine, "case", closed.number)
-    found = city.engine.export_subject("stu-42", by=ONE)
+    found = city.engine.export_subject("stu-42", by=LAW_VICE_PRINCIPAL)
     assert found["cases"][0]["erased_at"] == done["erased_at"]
     assert FACTS not in json.dumps(found)
+
+
+def test_an_export_shows_no_more_than_its_maker_may_read(city: City) -> None:
+    """The right of access is no way round the tiers, nor to a case of which the county was not told."""
+    case = city.report(facts=FACTS).reach("intervening", "red").act(COUNSELOR, "note", text="咨询内容一二三")
+    untold = city.report(subject="stu-41", facts="too early for the county")
+    shown = {}
+    for by in (LAW_VICE_PRINCIPAL, PRINCIPAL, COUNTY_OFFICER, CITY_OFFICER):
+        found = city.engine.export_subject("stu-42", by=by)
+        shown[by] = [("咨询内容" in json.dumps(one, ensure_ascii=False), one["left_out"] > 0) for one in found["cases"]]
+    assert shown == {LAW_VICE_PRINCIPAL: [(True, False)], PRINCIPAL: [(False, True)], COUNTY_OFFICER: [(False, True)], CITY_OFFICER: []}
+    assert city.engine.export_subject("stu-41", by=COUNTY_OFFICER)["cases"] == []
+    assert [one["number"] for one in city.engine.export_subject("stu-41", by=PRINCIPAL)["cases"]] == [untold.number]
+    with pytest.raises(NotAllowed):
+        city.engine.export_subject("stu-42", by=ONE)
+    assert [(one.what, one.number) for one in city.engine.own_reads(by=COUNTY_OFFICER)] == [
+        ("subject.export", None), ("subject.export", case.number)]

@@ -17,6 +17,7 @@ from crisis_engine import open_engine
 from crisis_engine.core.errors import BadInput
 from crisis_engine.core.events import Notice
 from crisis_engine.core.model import Person
+from crisis_engine.core.secret import Secret
 from crisis_engine.example import EXAMPLE_NOW, example_roster
 from crisis_engine.notify import DeliveryFailed, LogFileChannel, Message, RecordingChannel, compose
 
@@ -55,6 +56,12 @@ def test_a_notice_speaks_chinese_and_names_no_person() -> None:
 def test_a_notice_of_danger_is_due_at_once_and_a_clock_without_label_is_called_by_its_name() -> None:
     assert "Due: danger now\nBy: at once" in compose(notice(what="danger", due_at=None), PERSON, "p-11", None, "en", "").body
     assert "Due: county_told\n" in compose(notice(what="county_told"), PERSON, "p-11", None, "en", "").body
+
+
+def test_a_channel_gets_the_address_in_plain_and_no_log_of_the_message_says_it() -> None:
+    told = compose(notice(), Person("p-11", "示例", Secret("mailto:p-11@example.invalid")), "p-11", LABEL, "en", "")
+    assert f"https://gateway.example.invalid/?to={told.address}" == "https://gateway.example.invalid/?to=mailto:p-11@example.invalid"
+    assert "example.invalid" not in repr(told)
 
 
 def test_a_person_whom_the_roster_lost_still_gets_a_message_without_address() -> None:

@@ -156,6 +156,17 @@ def test_broken_glass_opens_the_plan_for_some_hours_and_not_a_moment_longer(audi
             read(case.number, by=OTHER_TEACHER)
 
 
+def test_broken_glass_ends_with_the_duty_by_which_it_was_broken(audited: City) -> None:
+    case = assessed(audited)
+    audited.engine.break_glass(case.number, by=OTHER_TEACHER, because="roof", hours=8)
+    for duty in audited.engine.roster(subjects=False)["duties"]:
+        if duty["person"] == OTHER_TEACHER:
+            audited.engine.end_duty(role=duty["role"], unit=duty["unit"], person=OTHER_TEACHER, by=PRINCIPAL)
+    for read in (audited.engine.case, audited.engine.history):
+        with pytest.raises(NotAllowed):
+            read(case.number, by=OTHER_TEACHER)
+
+
 def test_whoever_answers_and_the_next_level_are_told_at_once_without_a_fact(audited: City) -> None:
     case = assessed(audited)
     audited.messages().clear()

@@ -19,6 +19,7 @@ from .story import (
     CLASS,
     CLASS_TEACHER,
     COUNSELOR,
+    COUNTY_DUTY,
     COUNTY_OFFICER,
     OPERATOR,
     PEER,
@@ -135,6 +136,40 @@ def test_a_leader_imports_for_the_own_school_and_not_beyond(city: City) -> None:
     for nobody in (CLASS_TEACHER, COUNSELOR, PEER):
         with pytest.raises(NotAllowed):
             city.engine.import_roster(own, by=nobody)
+
+
+def test_nobody_gives_themselves_a_duty(city: City) -> None:
+    """Whoever may change the roster would else read whatever they like: the duty that reads it is theirs to write."""
+    for by, duty in (
+        (PRINCIPAL, Duty("law_vice_principal", SCHOOL, PRINCIPAL)), (OPERATOR, Duty("counselor", SCHOOL, OPERATOR)),
+        (COUNTY_DUTY, Duty("county_expert", "xinyang/shihe", COUNTY_DUTY)),
+    ):
+        with pytest.raises(NotAllowed, match="themselves"):
+            city.engine.import_roster(RosterSet(duties=(duty,)), by=by)
+    with city.engine.store.reading() as tx:
+        as_it_is = tuple(tx.duties_of(PRINCIPAL))
+    assert city.engine.import_roster(RosterSet(duties=as_it_is), by=PRINCIPAL)["duties"] == len(as_it_is)
+
+
+def test_a_unit_elsewhere_is_not_taken_by_naming_another_parent(city: City) -> None:
+    for unit in (Unit("xinyang/exp-1", "school", "x", SCHOOL), Unit("xinyang/exp-1/g9", "grade", "x", SCHOOL)):
+        with pytest.raises(NotAllowed):
+            city.engine.import_roster(RosterSet(units=(unit,)), by=PRINCIPAL)
+
+
+def test_a_number_of_cases_handed_over_tells_nobody_of_cases_that_they_do_not_see(city: City) -> None:
+    """A class teacher's leave that the county records would count the cases of one class; a principal whom one concerns would miss it."""
+    city.report(PEER, about_staff=[PRINCIPAL])
+    leave = {"begins_at": city.clock(), "ends_at": city.time("17:00")}
+    assert city.engine.add_absence(person=CLASS_TEACHER, by=COUNTY_DUTY, **leave) == 0
+    assert city.engine.end_duty(role="deputy_class_teacher", unit=CLASS, person="p-17", by=PRINCIPAL) == 0
+    assert city.engine.end_duty(role="grade_head", unit=f"{SCHOOL}/g7", person="p-21", by=OPERATOR) == 1
+
+
+def test_the_next_page_of_a_list_begins_after_a_number_however_it_is_spelled(city: City) -> None:
+    numbers = [city.report(PEER).number, city.report("p-12", subject="stu-31").number]
+    for spelled in (numbers[0], numbers[0].lower().replace("-", " ")):
+        assert [line.number for line in city.engine.cases(by=COUNSELOR, after=spelled)] == numbers[1:]
 
 
 def test_whoever_reads_the_roster_sees_the_children_of_the_own_units_alone(city: City) -> None:

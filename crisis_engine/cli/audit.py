@@ -179,9 +179,10 @@ def _tell(console: Console, report: VerifyReport, rate: int) -> None:
 
 
 def written(path: Path, data: bytes) -> None:
-    """Write a new file; one that exists is never written over."""
+    """Write a new file for its owner alone; one that exists is never written over."""
     try:
-        with path.open("xb") as file:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
             file.write(data)
     except OSError:
         raise Failure("StoreError", 74, key="audit.out_exists", name=str(path)) from None

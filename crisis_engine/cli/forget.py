@@ -97,7 +97,7 @@ def replay(console: Console) -> None:
         console.print(console.say("forget.replayed", lines=done["lines"]))
 
 
-@command("forget export", "crisis forget export stu-42 --out stu-42.zip --as p-51")
+@command("forget export", "crisis forget export stu-42 --out stu-42.zip --as p-34")
 def export(
     console: Console,
     ref: Annotated[str, typer.Argument(metavar="REF")],

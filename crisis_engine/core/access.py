@@ -203,7 +203,7 @@ def _in_scope(rule: ActionRule, rights: Rights, unit: str, case: Case | None, re
         if term.verdict.as_role in rule.sight and (
                 term.admits(case) if case is not None else not unit or is_within(unit, term.unit)):
             if rule.glass and case is not None and case.grants:
-                return max(term.verdict, _by_grant(rights.actor, case, resolver), key=attrgetter("reads"))
+                return max(term.verdict, _by_grant(rights, case, resolver), key=attrgetter("reads"))
             return term.verdict
     if rule.everybody:
         return EVERYBODY
@@ -215,7 +215,7 @@ def _in_scope(rule: ActionRule, rights: Rights, unit: str, case: Case | None, re
             seen = max((term.verdict.reads for term in rights.terms if case is not None and term.admits(case)), default=BLIND)
             return Verdict(allowed=True, rule=f"{role} of {duty.unit}", reads=seen, as_role=role, level=level_of(rights.access, role))
     if rule.glass and case is not None:
-        return _by_grant(rights.actor, case, resolver)
+        return _by_grant(rights, case, resolver)
     return NO_SIGHT if rule.sight and case is not None else NO_DUTY
 
 
@@ -226,12 +226,13 @@ def _is_near(unit: str, other: str, resolver: Resolver) -> bool:
     return is_within(other, place) or is_within(place, other)
 
 
-def _by_grant(actor: Actor, case: Case, resolver: Resolver) -> Verdict:
-    mine = [grant for grant in case.grants if grant.person == actor.id]
+def _by_grant(rights: Rights, case: Case, resolver: Resolver) -> Verdict:
+    """Return what an emergency reading opens: as long as it runs, and no longer than a duty by which the glass can be broken."""
+    mine = [grant for grant in case.grants if grant.person == rights.actor.id]
     running = [grant for grant in mine if grant.until > resolver.now]
-    if running:
+    if running and (most := glass_of(rights.access, rights.actor, resolver, case)) != BLIND:
         best = max(running, key=attrgetter("reads", "until"))
-        return Verdict(allowed=True, rule="emergency reading", reads=best.reads, grant=best.seq)
+        return Verdict(allowed=True, rule="emergency reading", reads=min(most, best.reads), grant=best.seq)
     return GLASS_OVER if mine else NO_SIGHT
 
 

@@ -27,6 +27,8 @@ def decide_break(world: World, case: Case, because: str, until: datetime) -> Dec
     """
     access, actor, resolver = world.resolver.access, world.actor, world.resolver
     check_sight(world, case, "glass.break", because=because)
+    if world.erased:   # there is nothing left to read, and the reason would be sealed under a key of its own
+        raise CommandRejected(f"Case {case.number} was erased already.", way_out="Read the case as it is.")
     reads = glass_of(access, actor, resolver, case)
     sight = may_do(access, "case.read", actor, resolver, case=case)
     if reads == BLIND or sight.reads >= reads:

@@ -130,7 +130,7 @@ GUARDS: Mapping[str, Guard] = {
     "risk_below": _when(lambda _w, case, risk: case.risk.rank < Risk(risk).rank, "the risk must be below {} first"),
     "no_other_open_case": _no_other_open_case,
     "other_open_case_of_subject": _when(lambda world, _c, _a: world.target is not None, "there is no other open case of this child"),
-    "not_shredded": _when(lambda _w, case, _a: "shredded" not in case.facts, "the case's secrets were erased"),
+    "not_shredded": _when(lambda world, _c, _a: not world.erased, "the case's secrets were erased"),
     "only_own_signals": _when(lambda _w, case, _a: case.signal_seq == 1,
                               "signals about the named child came since: open a new case instead"),
     "parent_ending": _when(lambda world, _c, _a: world.actor.is_engine, "the parent case is not over"),

@@ -35,3 +35,4 @@ class World:
     openable: Mapping[str, tuple[str, Procedure]] = field(default_factory=dict)  # tracks that a move may open: number, procedure
     guardians: tuple[str, ...] = ()           # ids of the child's guardians
     proposed: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)   # the fields of the open proposals, by id
+    erased: bool = False                      # two people had the case's secrets erased

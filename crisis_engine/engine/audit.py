@@ -234,13 +234,15 @@ class Audit(Worlds):
 
         `kept` is the text of a checkpoint kept on paper or elsewhere, with which the log must begin. Where there is much to do,
         it is divided among so many `processes` (Python starts them by "spawn": a script needs its `if __name__ == "__main__"`).
-        `progress` is told the number of cases so far. What came of it is noted in the read log. Raises NotAllowed, FileError, StoreError.
+        A case that concerns whoever verifies is not named. `progress` is told the number of cases so far. What came of it is noted
+        in the read log. Raises NotAllowed, FileError, StoreError.
         """
         from crisis_engine.store.attest import compare  # noqa: PLC0415
 
         report = VerifyReport()
         with self.store.reading() as tx:
             self._allow(tx, self.now(), by, "audit.verify")
+            hidden = tx.numbers_concerning(by)
             shares = _shares(tx, _SHARES * processes)
             report.unsealed = tx.unsealed_events()
             ours = list(compare(tx, kept)) if kept is not None else []
@@ -264,7 +266,9 @@ class Audit(Worlds):
             if not report.count:
                 report.sealed = tx.sealed()
         report.count += len(ours)
-        report.flaws = [flaw for place in sorted(found) for flaw in found[place]][:MOST_FLAWS] + ours
+        report.flaws = [
+            flaw._replace(number="", seq=None) if flaw.number in hidden else flaw for place in sorted(found) for flaw in found[place]
+        ][:MOST_FLAWS] + ours
         self._note(by, report)
         log("audit.verified", by=by, cases=report.cases, events=report.events, flaws=report.count)
         return report

@@ -29,7 +29,8 @@ class Compliance(Worlds):
     def compliance_pack(self, year: int, *, by: str) -> bytes:
         """Return the pack of a year (China's time) as a zip of tables and a cover page. It is noted in the read log.
 
-        Persons stand there by their ids, cases by their numbers; nothing else of a person or a case does. Raises BadInput, NotAllowed.
+        Persons stand there by their ids, cases by their numbers; nothing else of a person or a case does, and no case that concerns
+        whoever asks. Raises BadInput, NotAllowed.
         """
         from crisis_engine.dossier.pack import pack_of  # noqa: PLC0415 - once a year
         from crisis_engine.store.read_log import ReadEntry  # noqa: PLC0415
@@ -40,7 +41,7 @@ class Compliance(Worlds):
         with self.store.writing() as tx:
             now = self.now()
             self._allow(tx, now, by, "compliance.pack")
-            tables = self._tables(tx, since, until)
+            tables = self._tables(tx, by, since, until)
             kept = [one for one in tx.all_sealed() if one.at < until]
             counts = {name: len(rows) for name, (_, rows) in tables.items()}
             counts["readings"] = sum(int(str(row[4])) for row in map(list, tables["reads"][1]))
@@ -48,8 +49,8 @@ class Compliance(Worlds):
         log("compliance.packed", by=by, year=year)
         return pack_of(year, tables, counts, kept[-1].note if kept else "", until.isoformat())
 
-    def _tables(self, tx: Tx, since: datetime, until: datetime) -> dict[str, Table]:
-        duties = tx.duties_under()
+    def _tables(self, tx: Tx, by: str, since: datetime, until: datetime) -> dict[str, Table]:
+        duties, hidden = tx.duties_under(), tx.numbers_concerning(by)
         return {
             "roles": (("role", "level", "reads", "scope"), [
                 (role.name, role.level, role.reads, role.scope) for _, role in sorted(self._sources.access.roles.items())
@@ -63,13 +64,13 @@ class Compliance(Worlds):
                       list(_reads(tx, duties, since, until))),
             "erasures": (("kind", "case", "proposed by", "proposed at", "confirmed by", "confirmed at"), [
                 (one.kind, one.number, one.proposed_by, _at(one.proposed_at), one.confirmed_by, _at(one.confirmed_at))
-                for one in tx.erasures_between(since, until)
+                for one in tx.erasures_between(since, until) if one.number not in hidden
             ]),
             "holds": (("kind", "case", "placed by", "placed at", "lifted by", "lifted at"), [
                 (one.kind, one.number, one.placed_by, _at(one.placed_at), one.lifted_by, _at(one.lifted_at))
-                for one in tx.holds_between(since, until)
+                for one in tx.holds_between(since, until) if one.number not in hidden
             ]),
-            "incidents": (("at", "what", "case"), sorted(_incidents(tx, since, until))),
+            "incidents": (("at", "what", "case"), [row for row in sorted(_incidents(tx, since, until)) if row[2] not in hidden]),
             "keys": (("at", "what", "by"), [(_at(at), what, by) for at, what, by in tx.rotations(since, until)] + [
                 (_at(one.at), f"{one.duty} {one.key.name} {one.key.key_id.hex()}", one.by)
                 for one in tx.verifiers() if since <= one.at < until

@@ -19,7 +19,7 @@ from crisis_engine.core.world import World
 from crisis_engine.definitions import load_policy_doc
 from crisis_engine.store import Tx
 
-from .gate import refuse_two_offices, touched_units
+from .gate import refuse_own_duties, refuse_two_offices, touched_units
 from .gather import actor_of
 from .log import log
 from .look import sane
@@ -48,8 +48,8 @@ class Desk(Worlds):
     def import_roster(self, roster: RosterSet, *, by: str = "operator") -> dict[str, int]:
         """Write units, persons, duties, absences, subjects and guardians; return counts by kind. The last import wins by id.
 
-        A person who imports must be allowed to change the roster of every unit that the rows touch. Raises NotAllowed, and BadInput
-        where one person would hold two offices that must be apart.
+        A person who imports must be allowed to change the roster of every unit that the rows touch, and takes no new duty by it.
+        Raises NotAllowed, and BadInput where one person would hold two offices that must be apart.
         """
         for policy in sorted({unit.policy for unit in roster.units if unit.policy}):
             load_policy_doc(policy)   # a policy that cannot be read must not turn a school's reports away later
@@ -57,6 +57,7 @@ class Desk(Worlds):
             if by != MACHINE:
                 for unit in touched_units(tx, roster):
                     self._allow(tx, self.now(), by, "roster.change", unit=unit)
+                refuse_own_duties(tx, roster, by)
             counts = tx.import_roster(roster, self.now())
             refuse_two_offices(tx, self._sources.access.separate)
             moved = self._look_again(tx)
@@ -64,7 +65,10 @@ class Desk(Worlds):
         return counts
 
     def end_duty(self, *, role: str, unit: str, person: str, at: datetime | None = None, by: str) -> int:
-        """End a duty at a time (now if None); whoever stands next takes its clocks over at that moment. Return cases handed over."""
+        """End a duty at a time (now if None); whoever stands next takes its clocks over at that moment.
+
+        Return how many cases were handed over that whoever ends it may list. Raises NotFound, NotAllowed.
+        """
         if at is not None:
             sane(at)
         with self.store.writing() as tx:
@@ -76,7 +80,10 @@ class Desk(Worlds):
             return self._hand_over(tx, now, by)
 
     def add_absence(self, *, person: str, begins_at: datetime, ends_at: datetime, by: str) -> int:
-        """Record an absence, half-open; when it begins, whoever stands next takes over. Return cases handed over now."""
+        """Record an absence, half-open; when it begins, whoever stands next takes over.
+
+        Return how many cases were handed over now that whoever records it may list. Raises NotFound, NotAllowed.
+        """
         if begins_at.tzinfo is None or ends_at.tzinfo is None or begins_at >= ends_at:
             raise BadInput("An absence needs two times with zone, the first before the second.", way_out="Write 2026-03-02T08:00+08:00.")
         sane(begins_at)
@@ -92,7 +99,7 @@ class Desk(Worlds):
             return self._hand_over(tx, now, by)
 
     def _hand_over(self, tx: Tx, now: datetime, by: str) -> int:
-        counts = Counts()
+        counts = Counts(told=self._sight(tx, now, by, "case.list"))   # a number is a count too: of one class it points at a child
         while hand_over(tx, self._sources, now, counts):
             pass
         log("roster.handed_over", by=by, cases=counts.handed_over)

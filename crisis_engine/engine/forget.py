@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -17,9 +18,10 @@ from crisis_engine.store import Tx
 from crisis_engine.store.forget import READS, RECEIPTS, Erasure
 from crisis_engine.store.instant import micros
 from crisis_engine.store.key import CASE, SUBJECT
+from crisis_engine.store.read_log import ReadEntry
 from crisis_engine.store.shred import read_ledger
 
-from .host import HostStore
+from .host import refuse_host
 from .log import log
 from .look import local
 from .reading import Reading
@@ -81,12 +83,11 @@ class Forgetting(Reading):
 
     def confirm_erasure(self, erasure: int, *, by: str) -> dict[str, Any]:
         """Confirm as a second person, and erase at once and for good. Raises as `propose_erasure`, and when the case moved since."""
-        if isinstance(self.store, HostStore):
-            raise BadInput("Erasing is not done inside a host's transaction: it cannot be undone.", way_out="Call it on the engine itself.")
+        refuse_host(self.store)
         with self.store.writing(wipe=True) as tx:
             now = self.now()
             found = _open(tx, erasure)
-            self._may(tx, now, by, "erase.confirm", found.kind, found.ref)
+            self._may_answer(tx, now, by, found, "erase.confirm")
             if by == found.proposed_by:
                 raise NotAllowed("Whoever proposed an erasure does not confirm it.", way_out="Ask a second person.")
             _erasable(tx, found.kind, found.ref)
@@ -103,10 +104,7 @@ class Forgetting(Reading):
         with self.store.writing() as tx:
             now = self.now()
             found = _open(tx, erasure)
-            try:
-                self._may(tx, now, by, "erase.propose", found.kind, found.ref)
-            except NotAllowed:
-                self._may(tx, now, by, "erase.confirm", found.kind, found.ref)
+            self._may_answer(tx, now, by, found, "erase.propose", "erase.confirm")
             tx.drop_erasure(erasure)
         log("erasure.declined", id=erasure, kind=found.kind)
 
@@ -114,6 +112,7 @@ class Forgetting(Reading):
 
     def place_hold(self, kind: str, ref: str, *, because: str, by: str) -> None:
         """Place a legal hold (司法保全) on a case, or on a child and all its cases. Raises NotFound, NotAllowed, CommandRejected."""
+        refuse_host(self.store)   # the ledger beside the database has its line whatever the host decides
         _reason(because)
         with self.store.writing() as tx:
             now = self.now()
@@ -126,6 +125,7 @@ class Forgetting(Reading):
 
     def lift_hold(self, kind: str, ref: str, *, by: str) -> None:
         """Lift a legal hold. Raises NotFound, NotAllowed."""
+        refuse_host(self.store)
         with self.store.writing() as tx:
             now = self.now()
             target = self._held_target(tx, kind, ref)
@@ -149,25 +149,29 @@ class Forgetting(Reading):
     def export_subject(self, ref: str, *, by: str) -> dict[str, Any]:
         """Return all that is held on one child (查阅复制权): its row, guardians, cases and who read them.
 
-        Nothing of other children: links to other cases are left out, and whom a case concerns; so is a case that concerns whoever
-        exports. Who reported is not there, and what lies above tier 3 is counted, not shown. Raises NotFound, NotAllowed.
+        As far as whoever exports may read: a case that this person does not see is not there, and what lies above the person's
+        secrecy tier, or above 3, is counted, not shown. Nothing of other children: links to other cases are left out, and whom a
+        case concerns. Who reported is not there. It is written down, for each case and where there is none. Raises NotFound, NotAllowed.
         """
         with self.store.reading() as tx:
             now = self.now()
             child = _child(tx, ref)
             self._allow(tx, now, by, "subject.export", unit=child.unit)
-            cases = []
+            sight = self._sight(tx, now, by, "case.list")
+            cases, entries = [], []
             for stored in tx.cases_of(child.id):
-                if by in stored.case.recused:
-                    continue
                 case, procedure = stored.case, self._sources.pinned(tx, stored.case.procedure)
+                if not sight.admits(case):
+                    continue
+                reads = min(EXPORTED, max(term.verdict.reads for term in sight.terms if term.admits(case)))
+                entries.append(self._entry(by, "subject.export", case.number, now, reads, ""))
                 lines = []
                 left_out = 0
                 for event in tx.events(case.number):
                     if isinstance(event, (Linked, PersonRecused)):
                         left_out += 1
                         continue
-                    shown = history_items(event, procedure, EXPORTED, child.ref)
+                    shown = history_items(event, procedure, reads, child.ref)
                     left_out += any(name not in shown[0].get("fields", {}) for name in event.secret if _is_field(procedure, event, name))
                     lines += shown
                 erased = tx.erased(CASE, case.number)
@@ -182,8 +186,8 @@ class Forgetting(Reading):
                 "guardians": [{"id": one.id, "name": one.name, "contact": one.contact} for one in tx.guardians_of(child.ref)],
                 "cases": cases,
             }
-        for one in cases:
-            self._write_down(self._entry(by, "subject.export", str(one["number"]), now, EXPORTED, ""))
+        for entry in entries or [ReadEntry(by, "subject.export", None, now, 1)]:
+            self._write_down(entry)
         log("subject.exported", by=by, cases=len(cases))
         return {name: revealed(value) for name, value in found.items()}
 
@@ -207,6 +211,20 @@ class Forgetting(Reading):
                 granted(NO_DUTY, by, action)
             for city in cities:
                 self._allow(tx, now, by, action, unit=city)
+
+    def _may_answer(self, tx: Tx, now: datetime, by: str, found: Erasure, *actions: str) -> None:
+        """Ask whether one of these actions is allowed on what was proposed.
+
+        Whoever answers named a proposal, no case: a refusal does not say which case it is, and for whom it concerns there is none.
+        """
+        try:
+            for action in actions:
+                with suppress(NotAllowed):
+                    self._may(tx, now, by, action, found.kind, found.ref)
+                    return
+        except NotFound:
+            raise _no_proposal() from None
+        granted(NO_DUTY, by, actions[-1])
 
     def _target(self, tx: Tx, now: datetime, kind: str, ref: str | None) -> tuple[str, int | None]:
         """Return what is to be erased by the name that the table knows, and a case's version."""
@@ -247,8 +265,12 @@ def _child(tx: Tx, ref: str) -> Subject:
 def _open(tx: Tx, erasure: int) -> Erasure:
     found = tx.erasure(erasure)
     if found is None or found.confirmed_at is not None:
-        raise NotFound("There is no such open proposal.", way_out="See `crisis forget due`.")
+        raise _no_proposal()
     return found
+
+
+def _no_proposal() -> NotFound:
+    return NotFound("There is no such open proposal.", way_out="See `crisis forget due`.")
 
 
 def _concerns(tx: Tx, by: str, kind: str, ref: str) -> bool:

@@ -10,6 +10,7 @@ from crisis_engine.core.calendar import Span
 from crisis_engine.core.case import Case, Grant
 from crisis_engine.core.errors import BadInput
 from crisis_engine.core.glass import REVIEW, decide_break
+from crisis_engine.store.key import CASE
 
 from .log import log
 from .look import local
@@ -62,7 +63,8 @@ class Glass(Reading):
                 return GlassView(once.answer["number"], once.answer["reads"], datetime.fromisoformat(once.answer["until"]))
             world = self._world(tx, now, by, stored)
             procedure = self._sources.procedure_for(tx, REVIEW, stored.case.unit)
-            world = replace(world, openable={REVIEW: (new_number(), procedure)})
+            erased = tx.erased(CASE, stored.case.number) is not None
+            world = replace(world, openable={REVIEW: (new_number(), procedure)}, erased=erased)
 
             decision = decide_break(world, stored.case, because, world.now + timedelta(hours=hours))
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from crisis_engine.store import Tx
+from crisis_engine.core.errors import BadInput
+from crisis_engine.store import Store, Tx
 
 
 class HostStore:
@@ -45,3 +46,9 @@ class HostStore:
 
     def close(self) -> None:
         """Leave the host's connection alone."""
+
+
+def refuse_host(store: Store | HostStore) -> None:
+    """Refuse what also changes a file beside the database, inside a transaction that a host may still roll back."""
+    if isinstance(store, HostStore):
+        raise BadInput("This is not done inside a host's transaction: it cannot be undone.", way_out="Call it on the engine itself.")

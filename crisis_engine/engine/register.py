@@ -80,8 +80,11 @@ class Register(Desk):
             now = self.now()
             self._allow(tx, now, by, "case.list")
             sight = self._sight(tx, now, by, "case.list")
-            if after is not None and not sight.admits(stored_case(tx, after).case):
-                raise no_such_case(after)
+            if after is not None:
+                before = stored_case(tx, after).case
+                if not sight.admits(before):
+                    raise no_such_case(after)
+                after = before.number
 
             rows = tx.register(sight, after=after, limit=limit, ended=ended)
 

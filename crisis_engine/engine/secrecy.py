@@ -10,6 +10,7 @@ from crisis_engine.core.errors import KeyFault
 from crisis_engine.store import Tx
 from crisis_engine.store.master import MasterKey, Masters, read_keys, write_keys
 
+from .host import refuse_host
 from .log import log
 from .look import local
 from .worlds import Worlds
@@ -51,6 +52,7 @@ class Secrecy(Worlds):
         valid until the last data key is done; the file's old ones are then put aside, for the backups that need them. Raises
         NotAllowed, KeyFault.
         """
+        refuse_host(self.store)
         with self.store.writing() as tx:
             now = self.now()
             self._allow(tx, now, by, "key.rotate")

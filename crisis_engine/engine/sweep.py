@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from crisis_engine.core.access import ENGINE, Actor
+from crisis_engine.core.access import ENGINE, Actor, Filter
 from crisis_engine.core.decide import decide_due, decide_presence
 from crisis_engine.core.errors import Busy, CrisisError, StaleVersion, StoreError
 from crisis_engine.core.events import Notice
@@ -56,6 +56,7 @@ class Counts:
     resting: frozenset[int] = frozenset()      # cases that failed before and are tried again later
     share: tuple[int, int] = (0, 1)            # which of how many sweepers this is
     waited: tuple[timedelta, int] = (timedelta(), 0)   # the longest that a due rung had waited, and the row of its case
+    told: Filter | None = None                 # of which cases a number may be told to whoever caused it; None stands for all
 
     def add(self, changes: list[Change], now: datetime) -> None:
         """Count what was written."""
@@ -302,7 +303,7 @@ def _look_again(tx: Tx, sources: Sources, now: datetime, ids: list[int], counts:
     for change in changes:
         try:
             tx.append([change])
-            counts.handed_over += 1
+            counts.handed_over += counts.told is None or counts.told.admits(change.after)
         except CrisisError as error:
             if _is_outage(error):
                 raise

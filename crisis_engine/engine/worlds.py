@@ -13,6 +13,7 @@ from crisis_engine.core.errors import NotFound, said
 from crisis_engine.core.model import Subject
 from crisis_engine.core.world import World
 from crisis_engine.store import Store, Stored, Tx
+from crisis_engine.store.key import CASE
 
 from .gather import Sources, actor_of, subject_of
 from .look import Look
@@ -95,6 +96,7 @@ class Worlds(Look):
             tracks=self._tracks(tx, stored), target_tracks=self._tracks(tx, target) if target else (),
             openable=self._openable(tx, procedure.workflow.name, case.unit, [*_listed(fields.get("track")), *_opens(procedure, move)]),
             guardians=tx.guardian_ids(subject) if subject is not None else (), proposed=proposed,
+            erased=not case.open and tx.erased(CASE, case.number) is not None,
         )
 
     def _links(self, tx: Tx, world: World) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from crisis_engine.core.calendar import CHINA
@@ -23,7 +23,7 @@ class Message:
 
     key: str
     to: str        # the person's id
-    address: str   # how the roster says to reach this person; empty where it does not
+    address: str = field(repr=False)   # how the roster says to reach this person, in plain for the channel; empty where it does not
     subject: str
     body: str
     urgent: bool
@@ -49,7 +49,7 @@ def compose(notice: Notice, person: Person | None, to: str, label: Label | None,
     return Message(
         key=f"{notice.key}:{to}",
         to=to,
-        address=person.contact if person else "",
+        address=str(person.contact) if person else "",   # a secret would be written into a gateway's URL as a mask
         subject=say("notice.subject", lang, urgency=urgency, number=notice.case),
         body=say("notice.body", lang, number=notice.case, what=what, when=when, urgency=urgency, link=link),
         urgent=notice.urgent,

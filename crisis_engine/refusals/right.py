@@ -11,6 +11,8 @@ RIGHTS: Mapping[str, str] = {
     "the emergency reading is over": "应急查阅已经结束",
     "it needs a reason": "必须写明理由",
     "{person} would be {one} and {other} at once.": "{person} 会同时兼任 {one} 和 {other}。",
+    "Nobody gives themselves a duty.": "任何人不能给自己派岗位。",
+    "Let somebody else import it.": "请由别人导入。",
     "These offices check each other: name two people.": "这些岗位互相监督，请由两人分别担任。",
     "The glass hides nothing more from this person.": "应急查阅不会让此人看到更多内容。",
     "Read the case as it is.": "请直接查阅个案。",

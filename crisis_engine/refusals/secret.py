@@ -49,7 +49,7 @@ SECRETS: Mapping[str, str] = {
     "A guardian belongs to a child who is not in the roster.": "有一位监护人的学生不在名册里。",
     "Import the child first.": "请先导入该学生。",
     # ---- forgetting ------------------------------------------------------------------------------------------------------
-    "Erasing is not done inside a host's transaction: it cannot be undone.": "清除不能放在宿主的事务里：它无法撤销。",
+    "This is not done inside a host's transaction: it cannot be undone.": "这件事不能放在宿主的事务里：它无法撤销。",
     "Call it on the engine itself.": "请直接在引擎上调用。",
     "This erasure was proposed already.": "这项清除已经有人提议。",
     "Another person confirms it.": "请由另一人确认。",

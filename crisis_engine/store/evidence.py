@@ -61,6 +61,11 @@ class EvidenceReads(Statements):
                           " AND e.at >= :since AND e.at < :until ORDER BY e.at, e.id", since=micros(since), until=micros(until))
         return [(instant(at), number) for at, number in rows]
 
+    def numbers_concerning(self, person: str) -> frozenset[str]:
+        """Return the numbers of the cases that concern a person, for whom they do not exist (回避)."""
+        return frozenset(number for (number,) in self._rows(
+            "SELECT c.number FROM crisis_recusal r JOIN crisis_case c ON c.id = r.case_id WHERE r.person = :person", person=person))
+
     def erasures_between(self, since: datetime, until: datetime) -> list[Erasure]:
         """Return what was proposed or confirmed to be erased; nothing where this database knows no erasing."""
         if not self._has("crisis_erasure"):
