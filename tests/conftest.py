@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from crisis_engine.testing import open_test_engine
 
 from .story import City, copy_city
+
+settings.register_profile("untimed", deadline=None)   # a busy machine is no fault; speed is the benchmark's
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

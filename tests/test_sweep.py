@@ -22,6 +22,7 @@ def plain_sql(city: City, sql: str, *values: object) -> list[Any]:
     """Run SQL past the engine, as a fault or a careless hand would."""
     path = city.url.removeprefix("sqlite:///")
     with sqlite3.connect(path) as connection:
+        connection.execute("DROP TRIGGER IF EXISTS crisis_case_pinned")
         return connection.execute(sql, values).fetchall()
 
 
