@@ -69,7 +69,7 @@ class Watch:
         self.cases: dict[int, Case] = {}
         self._heads: dict[int, bytes] = {}
         self._fired: set[tuple[str, str, int, int]] = set()
-        self._alone: dict[int, int] = {}   # since when nobody answers for a case
+        self._alone: dict[int, tuple[int, list[str]]] = {}   # since when nobody answers for a case, and who was to hear of it then
         self._whole = True
         self._notice = 0
         self._version: object = None
@@ -165,7 +165,7 @@ class Watch:
             event = decode(record.header, record.secret)
             after = evolve(case, event)
             if after.answers is None and (case is None or case.answers is not None or case.tier is not after.tier):
-                self._alone[row_id] = record.at
+                self._alone[row_id] = record.at, self._terminal(after)
             if case is not None:
                 self._event(case, event, after)
             case, head = after, record.hash
@@ -243,10 +243,11 @@ class Watch:
         assert level.rank >= case.tier.rank, f"{case.answers_role} answers at {case.tier}"
         overdue = case.next_at is not None and case.next_at <= case.last_at   # not swept since: the next sweep alarms whoever is there now
         if case.answers is None and self._terminal(case) and not overdue:
-            sql, since = "SELECT people FROM crisis_notice WHERE case_id = ? AND at >= ?", self._alone[row_id]
+            since, there = self._alone[row_id]   # whoever came to that post later hears of it with the next rung
+            sql = "SELECT people FROM crisis_notice WHERE case_id = ? AND at >= ?"
             told = self.db.execute(sql, (row_id, since)).fetchall()
             heard = {person for (people,) in told for person in people.split(",")}
-            assert heard.issuperset(self._terminal(case)), f"nobody answers and nobody was alarmed: {case}"
+            assert heard.issuperset(set(there) - case.recused), f"nobody answers and nobody was alarmed: {case}"
         assert all(case.stage in workflow.moves[proposal.move].from_stages for proposal in case.proposals), case
         self._secrecy(case)
 
