@@ -146,7 +146,10 @@ class Watch:
             for case in self.cases.values():
                 stored = tx.case(case.number)
                 assert stored is not None
-                assert fold(tx.events(case.number)) == case == stored.case
+                events = tx.events(case.number)
+                assert fold(events) == case == stored.case
+                sql = "SELECT name, n, status, late FROM crisis_deadline WHERE case_id = ? ORDER BY name, n"
+                assert self.db.execute(sql, (stored.id,)).fetchall() == _armings(events), f"a clock was lost or doubled: {case}"
         for case in self.cases.values():
             self._secrecy(case, all_faces=True)
         self.db.close()
@@ -365,6 +368,18 @@ class Watch:
 
     def _passed_twice(self, at: datetime) -> bool:
         return any(low <= at <= high for low, high in self._twice)
+
+
+def _armings(events: Iterable[ev.Event]) -> list[tuple[str, int, str, bool | None]]:
+    """Return every arming that the log tells of, wherever it stands there, and how it ended."""
+    ended: dict[tuple[str, int], tuple[str, bool | None]] = {}
+    for event in events:
+        for armed in (event,) if isinstance(event, ev.ClockArmed) else (event.armed or ()) if isinstance(event, ev.RungFired) else ():
+            assert (armed.clock, armed.n) not in ended, f"armed twice: {armed}"
+            ended[armed.clock, armed.n] = ("armed", None)
+        if isinstance(event, (ev.ClockMet, ev.ClockDropped)):
+            ended[event.clock, event.n] = ("met", event.late) if isinstance(event, ev.ClockMet) else ("dropped", None)
+    return sorted((name, n, status, late) for (name, n), (status, late) in ended.items())
 
 
 def _stands(case: Case, stages: frozenset[str], flag: str | None, lead: Tier | None) -> bool:
