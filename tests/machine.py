@@ -28,7 +28,7 @@ from crisis_engine.example import EXAMPLE_NOW, example_roster
 from crisis_engine.notify import RecordingChannel
 from crisis_engine.roster import RosterSet
 from tests.promise import FACT, Watch
-from tests.story import copy_city
+from tests.story import OPERATOR, copy_city
 
 Call = Callable[[], object]
 T = TypeVar("T")
@@ -288,6 +288,8 @@ class City(RuleBasedStateMachine):
         case = self.case(which)
         moves = [move for move in self.watch.procedure(case).workflow.moves.values() if {"hold", "pause", "resume"} & set(move.sets)
                  or move.tier in {"own", "lead"} or move.lead is not None or "oversight" in move.meets]
+        if not moves:   # a review of an emergency reading has none of these
+            return
         move = pick(moves, seed)
         self.make(case, move, pick([*self.actors(case, ("tier_holder",)), *self.actors(case, move.by)], by), seed)
 
@@ -313,7 +315,7 @@ class City(RuleBasedStateMachine):
     def is_away(self, who: int, begins: int, lasts: int) -> None:
         start = self.now + timedelta(minutes=begins)
         self.attempt(lambda: self.engine(who).add_absence(
-            person=self.somebody(who), begins_at=start, ends_at=start + timedelta(minutes=lasts), by="operator"), present=True)
+            person=self.somebody(who), begins_at=start, ends_at=start + timedelta(minutes=lasts), by=OPERATOR), present=True)
 
     @rule(which=PICK, later=st.sampled_from([None, 0, 45, 60 * 24]))
     def leaves(self, which: int, later: int | None) -> None:
@@ -321,7 +323,7 @@ class City(RuleBasedStateMachine):
         duty = pick([duty for duty in self.posts if duty.person == person] or self.posts, which)
         at = None if later is None else self.now + timedelta(minutes=later)
         post = {"role": duty.role, "unit": duty.unit, "person": duty.person}
-        self.attempt(lambda: self.engine(which).end_duty(**post, at=at, by="operator"), present=True)
+        self.attempt(lambda: self.engine(which).end_duty(**post, at=at, by=OPERATOR), present=True)
 
     def somebody(self, which: int) -> str:
         """Return a person, most often one who holds a clock or answers."""

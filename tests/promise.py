@@ -69,7 +69,7 @@ class Watch:
         self.cases: dict[int, Case] = {}
         self._heads: dict[int, bytes] = {}
         self._fired: set[tuple[str, str, int, int]] = set()
-        self._alone: dict[int, int] = {}   # since when nobody answers for a case
+        self._alone: dict[int, tuple[int, list[str]]] = {}   # since when nobody answers for a case, and who was to hear of it then
         self._whole = True
         self._notice = 0
         self._version: object = None
@@ -146,7 +146,10 @@ class Watch:
             for case in self.cases.values():
                 stored = tx.case(case.number)
                 assert stored is not None
-                assert fold(tx.events(case.number)) == case == stored.case
+                events = tx.events(case.number)
+                assert fold(events) == case == stored.case
+                sql = "SELECT name, n, status, late FROM crisis_deadline WHERE case_id = ? ORDER BY name, n"
+                assert self.db.execute(sql, (stored.id,)).fetchall() == _armings(events), f"a clock was lost or doubled: {case}"
         for case in self.cases.values():
             self._secrecy(case, all_faces=True)
         self.db.close()
@@ -165,7 +168,7 @@ class Watch:
             event = decode(record.header, record.secret)
             after = evolve(case, event)
             if after.answers is None and (case is None or case.answers is not None or case.tier is not after.tier):
-                self._alone[row_id] = record.at
+                self._alone[row_id] = record.at, self._terminal(after)
             if case is not None:
                 self._event(case, event, after)
             case, head = after, record.hash
@@ -243,10 +246,11 @@ class Watch:
         assert level.rank >= case.tier.rank, f"{case.answers_role} answers at {case.tier}"
         overdue = case.next_at is not None and case.next_at <= case.last_at   # not swept since: the next sweep alarms whoever is there now
         if case.answers is None and self._terminal(case) and not overdue:
-            sql, since = "SELECT people FROM crisis_notice WHERE case_id = ? AND at >= ?", self._alone[row_id]
+            since, there = self._alone[row_id]   # whoever came to that post later hears of it with the next rung
+            sql = "SELECT people FROM crisis_notice WHERE case_id = ? AND at >= ?"
             told = self.db.execute(sql, (row_id, since)).fetchall()
             heard = {person for (people,) in told for person in people.split(",")}
-            assert heard.issuperset(self._terminal(case)), f"nobody answers and nobody was alarmed: {case}"
+            assert heard.issuperset(set(there) - case.recused), f"nobody answers and nobody was alarmed: {case}"
         assert all(case.stage in workflow.moves[proposal.move].from_stages for proposal in case.proposals), case
         self._secrecy(case)
 
@@ -364,6 +368,18 @@ class Watch:
 
     def _passed_twice(self, at: datetime) -> bool:
         return any(low <= at <= high for low, high in self._twice)
+
+
+def _armings(events: Iterable[ev.Event]) -> list[tuple[str, int, str, bool | None]]:
+    """Return every arming that the log tells of, wherever it stands there, and how it ended."""
+    ended: dict[tuple[str, int], tuple[str, bool | None]] = {}
+    for event in events:
+        for armed in (event,) if isinstance(event, ev.ClockArmed) else (event.armed or ()) if isinstance(event, ev.RungFired) else ():
+            assert (armed.clock, armed.n) not in ended, f"armed twice: {armed}"
+            ended[armed.clock, armed.n] = ("armed", None)
+        if isinstance(event, (ev.ClockMet, ev.ClockDropped)):
+            ended[event.clock, event.n] = ("met", event.late) if isinstance(event, ev.ClockMet) else ("dropped", None)
+    return sorted((name, n, status, late) for (name, n), (status, late) in ended.items())
 
 
 def _stands(case: Case, stages: frozenset[str], flag: str | None, lead: Tier | None) -> bool:

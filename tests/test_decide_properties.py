@@ -31,7 +31,7 @@ from crisis_engine.core.model import RISKS, TIERS, Absence, Duty, Risk, Subject,
 from crisis_engine.core.pen import Pen
 from crisis_engine.core.policy import Access, Rung
 from crisis_engine.core.procedure import Procedure
-from crisis_engine.core.resolve import Resolver, Roster
+from crisis_engine.core.resolve import Found, Resolver, Roster
 from crisis_engine.core.world import World
 from crisis_engine.definitions import load_access, load_procedure
 from crisis_engine.example import EXAMPLE_NOW, example_roster
@@ -316,3 +316,19 @@ def test_a_form_lets_nothing_of_a_wrong_type_through(which: tuple[str, str], val
         "persons": lambda: isinstance(found, list) and all(isinstance(one, str) for one in found) and len(found) >= (field.least or 0),
     }
     assert fits.get(field.type, lambda: isinstance(found, str) and len(found) <= (field.most or 20_000))(), (field, found)
+
+
+# ---- who is told ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_partner_beside_two_counties_has_the_people_on_duty_of_each_cases_own_county() -> None:
+    """A hospital sleeps; whoever is on duty in the county hears instead, and nobody of another county."""
+    hospital = Duty("hospital_liaison", "xinyang/hospital", "p-900", hours="mon-fri 08:00-12:00")
+    watches = {county: (Duty("county_duty", county, person, on_call=True),) for county, person in
+               (("xinyang/shihe", "p-901"), ("xinyang/pingqiao", "p-902"))}
+    resolver = Resolver(Roster(roster().units, {hospital.unit: (hospital,), **watches}, {}), access(), published_calendar(),
+                        START + timedelta(hours=12))
+    liaison = Found(hospital.role, hospital.unit, Tier.COUNTY, hospital.person)
+
+    told = [resolver.named(county, liaison, procedure().policy, frozenset(), safety=True) for county in watches]
+    assert told == [("p-900", "p-901"), ("p-900", "p-902")]

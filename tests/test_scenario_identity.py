@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from crisis_engine import BadInput, CommandRejected, NotAllowed, NotFound
+from crisis_engine import BadInput, CommandRejected, NotAllowed, NotFound, open_engine
 from crisis_engine.core.errors import CrisisError
 from crisis_engine.doctor import examine
 
@@ -108,6 +108,19 @@ def test_whom_the_older_case_concerns_the_tracks_of_the_merged_one_concern_too(c
     assert review.tier == "city"
     review.act(review.answers or "", "find_justified", because="it had to be")
     assert not review.case.open
+
+
+def test_a_track_stays_with_its_own_county_when_its_child_turns_out_to_live_in_another(city: City) -> None:
+    """Promise 3: the levels of a track are those of its own unit, wherever the case beside it went."""
+    case = city.report(PEER, subject=None).act(COUNSELOR, "start_assessment").assess("blue")
+    review = glass_broken(city, case)
+    case.act(CLASS_TEACHER, "identify", subject="stu-128")
+    assert case.case.unit.startswith("xinyang/pingqiao/")
+    with open_engine(city.url, clock=city.clock) as fresh:   # a process that never saw the other county
+        fresh.report(unit="xinyang/pingqiao/primary-2", subject="stu-128", by="p-301", facts="about her", about_staff=["p-31"])
+
+    assert "p-31" in review.case.recused
+    assert (review.tier, review.answers) == ("county", COUNTY_OFFICER)
 
 
 def test_two_open_cases_of_one_child_never_come_about(city: City) -> None:

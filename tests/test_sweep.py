@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from crisis_engine import BadInput, open_engine
+from crisis_engine.core.model import Duty
 from crisis_engine.doctor import examine
 from crisis_engine.engine import sweep as sweep_room
+from crisis_engine.roster import RosterSet
 from crisis_engine.store import prepare
-from tests.story import CLASS_TEACHER, GRADE_HEAD, OPERATOR, PEER, SCHOOL, City, Story
+from tests.story import CLASS_TEACHER, COUNTY_DUTY, COUNTY_OFFICER, GRADE_HEAD, OPERATOR, PEER, SCHOOL, City, Story
 
 WATCHERS = {OPERATOR, "p-3", "p-4", "p-101"}
 
@@ -203,3 +205,21 @@ def test_two_sweepers_that_meet_the_same_broken_case_in_one_second_tell_of_it_on
     with open_engine(city.url, clock=city.clock) as other:
         assert other.sweep().failed == 1
     assert plain_sql(city, "SELECT count(*) FROM crisis_notice WHERE what = 'sweep_failed'") == [(1,)]
+
+
+def test_whoever_comes_to_answer_under_another_post_holds_what_goes_with_the_tier_under_that_post(city: City) -> None:
+    """A clock that goes with the tier is found through who answers: post and person must be the same in both."""
+    county, away = "xinyang/shihe", city.clock() + timedelta(days=30)
+    city.engine.add_absence(person=COUNTY_OFFICER, begins_at=city.clock(), ends_at=away, by=OPERATOR)
+    case = city.report(PEER).reach("triaging")
+    city.engine.break_glass(case.number, by="p-12", because="the child stands on the roof")
+    review = Story(city, next(number for link, number in case.links() if link == "track"))
+    assert (review.answers, review.clock("second_person").role) == (COUNTY_DUTY, "county_duty")
+    city.engine.import_roster(RosterSet(duties=(Duty("county_officer", county, COUNTY_DUTY, rank=3),)))
+    city.wait(hours=25)
+
+    assert review.happened("rung_fired")
+    assert review.tier == "county"
+    clock = review.clock("second_person")
+    assert (clock.role, clock.holder) == (review.case.answers_role, review.answers) == ("county_officer", COUNTY_DUTY)
+    assert [finding.name for finding in examine(city.engine) if not finding.ok and finding.promise == 1] == []

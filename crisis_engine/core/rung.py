@@ -31,9 +31,12 @@ def fire_due(pen: Pen, moves: list[tuple[str, str]] | None = None) -> int:
             running = pen.case.clock(clock.name)
         if running is not None and running.next_at <= pen.now:
             fired += _fire(pen, running, moves)
-    if pen.case.tier is not tier or pen.case.answers is None:
+    case = pen.case
+    if case.tier is not tier or case.answers is None:
         settle_raised(pen)
-    elif pen.resolver.answerer(pen.case.unit, pen.case.tier, pen.procedure.policy, pen.case.recused).person != pen.case.answers:
+        return fired
+    found = pen.resolver.answerer(case.unit, case.tier, pen.procedure.policy, case.recused)
+    if (found.role, found.unit, found.person) != (case.answers_role, case.answers_unit, case.answers):
         settle(pen)
     return fired
 

@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from crisis_engine.core.access import ENGINE, Actor, Filter
 from crisis_engine.core.decide import decide_due, decide_presence
@@ -42,6 +42,7 @@ READ_AHEAD = 8
 """Batches whose cases are read ahead, unlocked, and then locked and written in the order of their rows: some seconds' work."""
 
 _ENGINE = Actor(ENGINE)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -57,6 +58,18 @@ class Counts:
     share: tuple[int, int] = (0, 1)            # which of how many sweepers this is
     waited: tuple[timedelta, int] = (timedelta(), 0)   # the longest that a due rung had waited, and the row of its case
     told: Filter | None = None                 # of which cases a number may be told to whoever caused it; None stands for all
+    seen: tuple[int, int] = (-1, -1)           # the versions of roster and calendar that it decides by, as they were …
+    now: datetime = _NEVER                     # … at this instant, by which it decides
+
+    def instant(self, tx: Tx, clock: Callable[[], datetime]) -> datetime:
+        """Return the instant to decide by: a new one whenever roster or calendar changed.
+
+        A large sweep takes a while, and whoever left meanwhile was handed over already and must not be given a clock.
+        """
+        seen = _seen(tx)
+        if seen != self.seen:
+            self.seen, self.now = seen, clock()
+        return self.now
 
     def add(self, changes: list[Change], now: datetime) -> None:
         """Count what was written."""
@@ -101,13 +114,13 @@ def sweep(
 ) -> SweepReport:
     """Hand over what somebody left, then fire what is due by now, soonest first, until nothing is or `limit` cases were written.
 
-    The clock is read again for each batch: a large sweep takes a while, and whoever left meanwhile must not be given a clock.
     `share` (k, n) makes this the k-th of n sweepers that divide the cases by their rows; all n together leave nothing due.
     """
-    now = clock()
-    counts = Counts(resting=failing.resting(now), share=share)
+    counts = Counts(share=share)
     with store.reading() as tx:
+        now = counts.instant(tx, clock)
         ended = bool(tx.ended_presences(now, 1))
+    counts.resting = failing.resting(now)
     if ended:
         _hand_over_all(store, sources, now, counts)
     with calm_collector():
@@ -153,17 +166,16 @@ def _whole_batch(store: Store | HostStore, sources: Sources, clock: Callable[[],
     The versions of roster and calendar are claims too: whoever left in between was handed over already, and nobody would look again.
     """
     with store.reading() as tx:
-        seen = _seen(tx)
-        now = clock()
+        now = counts.instant(tx, clock)
         changes = _gathered(tx, sources, now, ids, counts)
     batch = prepare(changes)
     try:
         with store.writing() as tx:
-            _refuse_other(tx, seen)
+            _refuse_other(tx, counts.seen)
             tx.write(batch, whole=False)   # `writing` is undone by the exception itself
     except StaleVersion:   # decided again, now under the lock
         with store.writing() as tx:
-            now = clock()
+            now = counts.instant(tx, clock)
             changes = _gathered(tx, sources, now, ids, counts)
             tx.append(changes)
     counts.add(changes, now)
@@ -215,7 +227,7 @@ def _one_by_one(store: Store | HostStore, sources: Sources, clock: Callable[[], 
     for case in ids:
         try:
             with store.writing() as tx:
-                now = clock()
+                now = counts.instant(tx, clock)
                 changes = _gathered(tx, sources, now, [case], counts)
                 tx.append(changes)
             counts.add(changes, now)

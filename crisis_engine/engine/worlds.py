@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crisis_engine.core.access import may_do
+from crisis_engine.core.case import Case
 from crisis_engine.core.commands import ANSWERS
 from crisis_engine.core.errors import NotFound, said
 from crisis_engine.core.model import Subject
+from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.world import World
 from crisis_engine.store import Store, Stored, Tx
 from crisis_engine.store.key import CASE
@@ -47,10 +49,11 @@ class Worlds(Look):
         others = tuple(one.case for one in tx.cases_of(child.id) if one.case.workflow == CRISIS) if child is not None else ()
         procedure = self._sources.pinned(tx, stored.case.procedure) if stored is not None else self._sources.procedure_for(tx, CRISIS, home)
         actor = actor_of(tx, by, speaks=True)
-        resolver = self._sources.resolver(tx, {home, unit, *(duty.unit for duty in actor.duties)}, now)
+        tracks = self._tracks(tx, stored) if stored is not None else ()
+        resolver = self._sources.resolver(tx, {home, unit, *(duty.unit for duty in actor.duties), *_units_beside(tracks)}, now)
         world = World(
             now=now, actor=actor, procedure=procedure, resolver=resolver, case=stored.case if stored is not None else None,
-            number=new_number(), subject=child, others=others, tracks=self._tracks(tx, stored) if stored is not None else (),
+            number=new_number(), subject=child, others=others, tracks=tracks,
         )
         return world, stored, procedure
 
@@ -87,13 +90,15 @@ class Worlds(Look):
             raise NotFound("There is no such other open case of this child.", way_out="Check the number.")
         units = units_of([stored, *([target] if target else [])]) | {duty.unit for duty in actor.duties}
         units |= {child.unit} if child is not None else set()
+        tracks, target_tracks = self._tracks(tx, stored), self._tracks(tx, target) if target else ()
+        units |= _units_beside((*tracks, *target_tracks))
         people_known(tx, [*_listed(fields.get("person")), *_listed(fields.get("about_staff")), *_listed(fields.get("members"))])
         return World(
             now=max(now, case.last_at), actor=actor, procedure=procedure,
             resolver=self._sources.resolver(tx, units, max(now, case.last_at)),
             case=case, number=new_number(), subject=child, others=tuple(one.case for one in others), target=target.case if target else None,
             target_procedure=self._sources.pinned(tx, target.case.procedure) if target else None,
-            tracks=self._tracks(tx, stored), target_tracks=self._tracks(tx, target) if target else (),
+            tracks=tracks, target_tracks=target_tracks,
             openable=self._openable(tx, procedure.workflow.name, case.unit, [*_listed(fields.get("track")), *_opens(procedure, move)]),
             guardians=tx.guardian_ids(subject) if subject is not None else (), proposed=proposed,
             erased=not case.open and tx.erased(CASE, case.number) is not None,
@@ -119,10 +124,15 @@ class Worlds(Look):
                     found[name] = (new_number(), procedure)
         return found
 
-    def _tracks(self, tx: Tx, stored: Stored) -> tuple[tuple[Any, Any], ...]:
+    def _tracks(self, tx: Tx, stored: Stored) -> tuple[tuple[Case, Procedure], ...]:
         return tuple(
             (one.case, self._sources.pinned(tx, one.case.procedure)) for one in tx.tracks_of(stored.case.number) if one.case.open
         )
+
+
+def _units_beside(tracks: Sequence[tuple[Case, Procedure]]) -> set[str]:
+    """Return where the tracks are at home: a case may have gone elsewhere since, when it was known whose it is."""
+    return {case.unit for case, _procedure in tracks}
 
 
 def stored_case(tx: Tx, number: str) -> Stored:
