@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crisis_engine import BadInput, CommandRejected, NotAllowed, NotFound
+from crisis_engine import BadInput, CommandRejected, CrisisError, NotAllowed, NotFound
 
 from .story import (
     CHILD,
@@ -232,3 +232,10 @@ def test_moves_out_of_their_stage_or_by_the_wrong_role_are_refused_with_the_way_
     assert {"acknowledge", "pass_up", "danger_now", "note", "guardian_told"} <= possible
     assert all(move.why_not for move in word.moves(CLASS_TEACHER).values() if not move.possible)
     assert VICE_PRINCIPAL not in word.heard()
+
+
+def test_a_refused_report_does_not_say_whether_the_child_has_a_case(city: City) -> None:
+    city.report(subject="stu-42")
+    for by, facts in ((PEER, ""), (PARENT, " "), (OPERATOR, "a word"), ("p-52", "a word"), (PEER, "x" * 30_000)):
+        refused = [str(city.refused(CrisisError, by, subject=child, facts=facts)) for child in ("stu-41", "stu-42")]
+        assert refused[0] == refused[1]

@@ -92,9 +92,10 @@ def open_case(world: World, move: MoveDef, command: Open, fields: Mapping[str, A
 def decide_again(world: World, command: Open) -> Decision:
     """Take a second report about a child with an open case: it becomes a signal, and whoever spoke learns nothing of the case."""
     case, workflow = _known(world), world.procedure.workflow
-    verdict = _may(world, "case.open", move=workflow.opening)
-    if not verdict.allowed:
-        raise NotAllowed(f"{world.actor.id} may not report: {verdict.rule}.", way_out="Ask whoever holds the duty.")
+    opening, verdict = workflow.opening, _may(world, "case.open", move=workflow.opening)
+    if not verdict.allowed:   # word for word as `decide_open`: a refusal must not say whether there is a case
+        raise NotAllowed(f"{world.actor.id} may not make the move {opening.name}: {verdict.rule}.", way_out="Ask whoever holds the duty.")
+    check_fields(opening, command.fields, workflow, world.procedure.policy)   # nor may what is wrong with the form
     move = workflow.moves[workflow.again or ""]
     fields = check_fields(move, command.fields, workflow, world.procedure.policy)
     return _made(world, case, move, {**fields, REPORTER: world.actor.id}, verdict, by=world.actor.id, second=None)

@@ -117,7 +117,7 @@ class Forgetting(Reading):
         with self.store.writing() as tx:
             now = self.now()
             target = self._held_target(tx, kind, ref)
-            self._may(tx, now, by, "hold.place", kind, target)
+            self._may_hold(tx, now, by, "hold.place", kind, target)
             if any((hold.kind, hold.ref) == (kind, target) for hold in tx.holds()):
                 raise CommandRejected("This is under legal hold already.", way_out="Nothing more is needed.")
             tx.place_hold(kind, target, because.strip(), by, now)
@@ -129,8 +129,11 @@ class Forgetting(Reading):
         with self.store.writing() as tx:
             now = self.now()
             target = self._held_target(tx, kind, ref)
-            self._may(tx, now, by, "hold.lift", kind, target)
-            if not tx.lift_hold(kind, target, by, now):
+            self._may_hold(tx, now, by, "hold.lift", kind, target)
+            foreign = kind == SUBJECT and _concerns(tx, by, kind, target) and any(
+                hold.placed_by != by for hold in tx.holds() if (hold.kind, hold.ref) == (kind, target)
+            )
+            if foreign or not tx.lift_hold(kind, target, by, now):
                 raise NotFound("There is no such hold.", way_out="See `crisis forget due`.")
         log("hold.lifted", kind=kind)
 
@@ -211,6 +214,16 @@ class Forgetting(Reading):
                 granted(NO_DUTY, by, action)
             for city in cities:
                 self._allow(tx, now, by, action, unit=city)
+
+    def _may_hold(self, tx: Tx, now: datetime, by: str, action: str, kind: str, target: str) -> None:
+        """Ask as `_may`, but of a child also whom one of its cases concerns: a hold keeps, and a refusal would say that there is a case.
+
+        Such a person lifts no hold but the own one; there is no other for them.
+        """
+        if kind == SUBJECT:
+            self._allow(tx, now, by, action, unit=_child(tx, target).unit)
+        else:
+            self._may(tx, now, by, action, kind, target)
 
     def _may_answer(self, tx: Tx, now: datetime, by: str, found: Erasure, *actions: str) -> None:
         """Ask whether one of these actions is allowed on what was proposed.

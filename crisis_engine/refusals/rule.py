@@ -8,7 +8,6 @@ from collections.abc import Mapping
 RULES: Mapping[str, str] = {
     # ---- who may ---------------------------------------------------------------------------------------------------------
     "{actor} may not make the move {move}: {rule}.": "{actor} 不能办理 {move}：{rule}。",
-    "{actor} may not report: {rule}.": "{actor} 不能上报：{rule}。",
     "{actor} may not do this to case {number}: {rule}.": "{actor} 无权查看或办理个案 {number}：{rule}。",
     "{actor} may not {answer} {move}: {rule}.": "{actor} 不能{answer} {move}：{rule}。",
     "hidden: for this person the case does not exist": "对此人而言没有这个个案",
