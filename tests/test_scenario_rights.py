@@ -253,3 +253,9 @@ def test_a_dossier_names_stages_that_the_workflow_has(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match='Did you mean "county_reviewed"'):
         load_procedure(access=str(path))
     assert load_access().dossiers
+
+
+def test_nobody_in_the_roster_is_called_as_whoever_imports_without_a_name(tmp_path: Path) -> None:
+    (tmp_path / "persons.csv").write_text("id,name\noperator,示例\n", encoding="utf-8")
+    with pytest.raises(RosterError, match="something else"):
+        read_roster([tmp_path / "persons.csv"])

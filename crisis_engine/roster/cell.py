@@ -45,8 +45,8 @@ ROLE_WORDS: dict[str, str] = {role: role for role in ROLE_LEVEL} | {zh: role for
 
 _YES = frozenset({"yes", "y", "true", "1", "是", "有"})
 _NO = frozenset({"no", "n", "false", "0", "否", "无"})
-RESERVED = frozenset({"engine", "reporter"})
-"""What the log calls the engine and whoever spoke: nobody else may have these ids."""
+RESERVED = frozenset({"engine", "operator", "reporter"})
+"""What the log calls the engine, whoever imports without a name, and whoever spoke: nobody else may have these ids."""
 
 _ID = re.compile(r"\w\S*")
 _MOMENT = re.compile(
