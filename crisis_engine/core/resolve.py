@@ -192,7 +192,7 @@ class Resolver:
         """Return whom to tell of a clock: its named holder, and for safety off hours whoever is on duty."""
         if found.person is None:
             return ()
-        key = (found, self._watch(unit, found.tier)[1], id(policy), recused, safety)   # a partner stands beside many counties
+        key = (found, self.chain(unit).get(found.tier), id(policy), recused, safety)   # a partner stands beside many counties
         known = self._people.get(key)
         if known is None:
             asleep = safety and not any(self.is_awake(duty) for duty in self.holders(found.unit, found.role, recused))
@@ -202,16 +202,11 @@ class Resolver:
 
     def on_duty(self, unit: str, tier: Tier, policy: Policy, recused: frozenset[str]) -> list[str]:
         """Return the people on duty (值班) for this level, those whose hours cover this instant."""
-        level, place = self._watch(unit, tier)
-        role = policy.on_duty.get(level)
+        level = max(tier, Tier.SCHOOL, key=lambda one: one.rank)
+        role, place = policy.on_duty.get(level), self.chain(unit).get(level)
         if role is None or place is None:
             return []
         return [duty.person for duty in self.holders(place, role, recused) if self.is_awake(duty)]
-
-    def _watch(self, unit: str, tier: Tier) -> tuple[Tier, str | None]:
-        """Return at which level, and in which unit, there are people on duty for this level."""
-        level = max(tier, Tier.SCHOOL, key=lambda one: one.rank)
-        return level, self.chain(unit).get(level)
 
     def terminal(self, unit: str, policy: Policy, recused: frozenset[str]) -> tuple[str, ...]:
         """Return who hears the terminal alarm: nobody answers at the city. Absent people too: an alarm in an empty room is none."""
