@@ -241,12 +241,13 @@ def bench_act(path: Path, raw: float) -> Iterator[str]:
 
 
 def bench_console(path: Path) -> Iterator[str]:
-    """Whole processes, as a person at a terminal waits for them."""
+    """Whole processes, as a person at a terminal waits for them: with the bytecode that an installation has."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-m", "crisis_engine"]
     queue = [*command, "queue", "--db", f"sqlite:///{path}", "--as", "p-3", "--json"]
 
     def run(arguments: list[str]) -> Callable[[], object]:
-        return lambda: subprocess.run(arguments, check=True, capture_output=True)
+        return lambda: subprocess.run(arguments, check=True, capture_output=True, env=environment)
 
     yield f"crisis --help: {median_of(run([*command, '--help']), 11) * 1000:.0f} ms"
     officer = _officer(path)
