@@ -128,9 +128,14 @@ def raw_limit(folder: Path, rows: int = 100_000) -> float:
     return rows / seconds
 
 
+def installed() -> dict[str, str]:
+    """Return the environment of a process that finds its bytecode, as an installation does."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def sweepers(path: Path, count: int) -> tuple[float, int]:
     """Let so many whole `crisis sweep` processes share what is due; return the seconds until the last is done, and cases raised."""
-    environment = {**os.environ, "CRISIS_NOW": (NOW + timedelta(seconds=1)).isoformat()}
+    environment = {**installed(), "CRISIS_NOW": (NOW + timedelta(seconds=1)).isoformat()}
     command = [sys.executable, "-m", "crisis_engine", "sweep", "--json", "--db", f"sqlite:///{path}", "--share"]
     begin = time.perf_counter()
     running = [
@@ -241,13 +246,12 @@ def bench_act(path: Path, raw: float) -> Iterator[str]:
 
 
 def bench_console(path: Path) -> Iterator[str]:
-    """Whole processes, as a person at a terminal waits for them: with the bytecode that an installation has."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    """Whole processes, as a person at a terminal waits for them."""
     command = [sys.executable, "-m", "crisis_engine"]
     queue = [*command, "queue", "--db", f"sqlite:///{path}", "--as", "p-3", "--json"]
 
     def run(arguments: list[str]) -> Callable[[], object]:
-        return lambda: subprocess.run(arguments, check=True, capture_output=True, env=environment)
+        return lambda: subprocess.run(arguments, check=True, capture_output=True, env=installed())
 
     yield f"crisis --help: {median_of(run([*command, '--help']), 11) * 1000:.0f} ms"
     officer = _officer(path)
