@@ -188,7 +188,8 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
             if pen.before is not None and pen.number not in before and (other := tx.case(pen.number)) is not None:
                 before[pen.number] = other
         try:
-            tx.append([change_of(before.get(pen.number), pen) for pen in decision.pens if pen.events])
+            # `writing` undoes all of it where this fails
+            tx.append([change_of(before.get(pen.number), pen) for pen in decision.pens if pen.events], whole=False)
         except AlreadyOpen as error:
             raise StaleVersion("Somebody reported the same child at this moment.",
                                way_out="Send the report again; it will be added.") from error

@@ -184,13 +184,13 @@ def _armed_in(events: Sequence[Event]) -> Iterator[ClockArmed]:
 class CaseWrites(KeyRows):
     """Everything that writes cases."""
 
-    def append(self, changes: Sequence[Change]) -> None:
+    def append(self, changes: Sequence[Change], *, whole: bool = True) -> None:
         """Write the changes: rows of cases and clocks, log, links, recusals and outbox; all of them, or nothing.
 
         Raises StaleVersion when a case is no longer as `before` says, and AlreadyOpen when a child would have a second open case
-        of a workflow that allows one.
+        of a workflow that allows one. `whole` is as in `write`.
         """
-        self.write(prepare(changes, 1 + (self._value("SELECT max(id) FROM crisis_case") or 0)))
+        self.write(prepare(changes, 1 + (self._value("SELECT max(id) FROM crisis_case") or 0)), whole=whole)
 
     def write(self, batch: Batch, *, whole: bool = True) -> None:
         """Write what was prepared, as `append` does. What takes time by the row was done before, outside the lock.
