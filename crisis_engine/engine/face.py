@@ -33,7 +33,7 @@ from .reading import LOGGED_FROM, checked_why
 from .secrecy import Secrecy
 from .sweep import change_of, sweep
 from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items, secrecy_shown
-from .worlds import new_number, new_token, people_known, stored_case
+from .worlds import held_case, new_number, new_token, people_known, stored_case
 
 if TYPE_CHECKING:
     from crisis_engine.notify import Channel
@@ -113,8 +113,9 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
             once = Once(tx, by, key, ["open", workflow, unit, subject, dict(fields or {}), parent])
             if once.answer is not None:
                 return self._view(tx, stored_case(tx, once.answer["number"]), by, now)
-            above = stored_case(tx, parent) if parent is not None else None
+            above = held_case(tx, parent) if parent is not None else None
             child = subject_of(tx, subject)
+            tx.hold_child(child.id if child is not None else None)
             home = unit or (child.unit if child is not None else above.case.unit if above is not None else None)
             if home is None:
                 raise BadInput("A case needs a unit, a subject or a parent.", way_out="Give --unit, --subject or --parent.")
@@ -163,7 +164,7 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
         with self.store.writing() as tx:
             now = self.now()
             once = Once(tx, by, key, ["act", number, move, dict(fields or {})])
-            stored = stored_case(tx, number)
+            stored = held_case(tx, number)
             if once.answer is not None:
                 return self._view(tx, stored, by, now)
             world = self._world_of_act(tx, now, by, stored, move, fields or {})

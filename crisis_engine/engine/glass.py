@@ -17,7 +17,7 @@ from .look import local
 from .once import Once
 from .reading import Reading, checked_why
 from .sweep import change_of
-from .worlds import new_number, stored_case
+from .worlds import held_case, new_number
 
 HOURS = 4.0
 """Hours of an emergency reading where nobody says another (D: our design)."""
@@ -57,7 +57,7 @@ class Glass(Reading):
         with self.store.writing() as tx:
             now = self.now()
             once = Once(tx, by, key, ["glass", number, because, hours])
-            stored = stored_case(tx, number)
+            stored = held_case(tx, number)
             self._allow(tx, now, by, "glass.break", stored=stored, because=because)
             if once.answer is not None:
                 return GlassView(once.answer["number"], once.answer["reads"], datetime.fromisoformat(once.answer["until"]))
