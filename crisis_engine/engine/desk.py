@@ -19,6 +19,7 @@ from crisis_engine.core.world import World
 from crisis_engine.definitions import load_policy_doc
 from crisis_engine.store import Tx
 
+from .again import again
 from .gate import refuse_own_duties, refuse_two_offices, touched_units
 from .gather import actor_of
 from .log import log
@@ -175,6 +176,7 @@ class Desk(Worlds):
         log("calendar.published", by=by, until=calendar.published_until.isoformat(), cases=changed)
         return changed
 
+    @again
     def link(self, number: str, other: str, *, by: str, relation: str = "related") -> None:
         """Link two cases (siblings: `related`; a group event: `part_of`). Nothing else is shared between them."""
         if relation not in {"related", "part_of"}:

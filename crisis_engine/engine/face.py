@@ -20,6 +20,7 @@ from crisis_engine.core.retention import Retention
 from crisis_engine.core.world import World
 from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 
+from .again import again
 from .audit import Audit
 from .compliance import Compliance
 from .export import Export
@@ -64,6 +65,7 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
 
     # ---- the first word ---------------------------------------------------------------------------------------------
 
+    @again
     def report(
         self, *, unit: str, by: str, facts: str, subject: str | None = None, cues: Sequence[str] = (), danger_now: bool = False,
         with_child: str | None = None, about_staff: Sequence[str] = (), key: str | None = None,
@@ -103,6 +105,7 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
             raise NotFound("There is no such receipt.", way_out="Check the letters; a receipt has twelve.")
         return {"receipt": token, "received_at": local(found.made_at), "state": "received"}
 
+    @again
     def open_case(
         self, workflow: str, *, by: str, unit: str | None = None, subject: str | None = None, fields: Mapping[str, Any] | None = None,
         parent: str | None = None, key: str | None = None,
@@ -152,6 +155,7 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
 
     # ---- acting -----------------------------------------------------------------------------------------------------
 
+    @again
     def act(
         self, number: str, move: str, *, by: str, fields: Mapping[str, Any] | None = None, version: int | None = None,
         key: str | None = None,

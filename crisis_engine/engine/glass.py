@@ -12,6 +12,7 @@ from crisis_engine.core.errors import BadInput
 from crisis_engine.core.glass import REVIEW, decide_break
 from crisis_engine.store.key import CASE
 
+from .again import again
 from .log import log
 from .look import local
 from .once import Once
@@ -39,6 +40,7 @@ class GlassView:
 class Glass(Reading):
     """Emergency reading, told at once and reviewed by the next level."""
 
+    @again
     def break_glass(self, number: str, *, by: str, because: str, hours: float = HOURS, key: str | None = None) -> GlassView:
         """Open a case to a person for some hours, up to the secrecy tier that the access file gives the person's role for this.
 

@@ -148,7 +148,7 @@ def stored_case(tx: Tx, number: str) -> Stored:
 def held_case(tx: Tx, number: str) -> Stored:
     """Return a case by its number as `stored_case` does, its row and those of its family locked until the transaction ends."""
     stored = stored_case(tx, number)
-    if not tx.holds:
+    if not tx.locks:
         return stored
     tx.hold_case(stored.case.number)
     return stored_case(tx, stored.case.number)   # as its last holder left it

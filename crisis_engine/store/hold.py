@@ -57,7 +57,7 @@ class Holds(Statements):
             self._rows(_LOCK, ids=listed(sorted(ids)))
 
     def claim(self, ids: Collection[int], now: datetime, *, wait: bool = False) -> list[int]:
-        """Return which of these cases this sweeper has to itself: still due, and in nobody's hands. With `wait` it waits for their holders."""
+        """Return which of these cases this sweeper has to itself: still due, and in nobody's hands; with `wait` after their holders."""
         if not self._holds:
             return list(ids)
         if wait:

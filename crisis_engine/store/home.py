@@ -1,4 +1,4 @@
-"""Which files belong to a database: master key, sealer's key and shred ledger lie beside a SQLite file, elsewhere in a folder of their own."""
+"""Which files belong to a database: its keys and its shred ledger lie beside a SQLite file, else in a folder that is named."""
 
 from __future__ import annotations
 

@@ -18,11 +18,11 @@ from crisis_engine.store.append import CaseWrites
 from crisis_engine.store.dialect import BEGIN, Dialect, PoolTimeout, dialect_named, parse
 from crisis_engine.store.evidence import EvidenceReads
 from crisis_engine.store.forget import ForgetRows
+from crisis_engine.store.hold import Holds
+from crisis_engine.store.home import Files
 from crisis_engine.store.key import MASTER
 from crisis_engine.store.ledger import LedgerRows
 from crisis_engine.store.log import LogReads
-from crisis_engine.store.hold import Holds
-from crisis_engine.store.home import Files
 from crisis_engine.store.master import Given
 from crisis_engine.store.migrate import is_current, make_current, refuse_other
 from crisis_engine.store.outbox import OutboxRows
@@ -141,7 +141,7 @@ class Store:
         """Give a transaction that sees the database as it is at its first read, until the end; it waits for no writer."""
         with self._turn() if self._alone else nullcontext():
             if self._alone and self._begun.connection is not None:
-                yield Tx(self._begun.connection, self.vault)  # in memory there is one connection: inside a transaction a reader looks through it
+                yield Tx(self._begun.connection, self.vault)  # in memory there is one connection: a reader looks through the writer's
                 return
             with self._transaction(self._sql.READ) as connection:
                 self._sql.only_read(connection, only=True)  # a write here would wait for nobody and could be lost

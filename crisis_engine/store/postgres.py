@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import count
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -71,7 +71,7 @@ def engine_for(url: URL, wait: float) -> Engine:
     def _on_begin(connection: Connection) -> None:
         begin = connection.get_execution_options().get(BEGIN, "BEGIN")
         try:
-            _driver(connection).execute(_trusted(begin))
+            _driver(connection).execute(begin)
         except psycopg.Error as error:
             raise _failed(connection, error) from error
 
@@ -101,7 +101,7 @@ def scrub(connection: Connection, *, whole: bool) -> None:
     """Let no dead row of what was erased stand in a page; with `whole` the tables are written anew. Not inside a transaction."""
     try:
         for table in ("crisis_data_key", "crisis_event", "crisis_receipt", "crisis_subject", "crisis_guardian", "crisis_person"):
-            _driver(connection).execute(_trusted(f"VACUUM {'(FULL) ' if whole else ''}{table}"))
+            _driver(connection).execute(f"VACUUM {'(FULL) ' if whole else ''}{table}")
     except psycopg.Error as error:
         raise _failed(connection, error) from error
 
@@ -161,7 +161,7 @@ def now(connection: Connection) -> float:
 
 
 @cache
-def spelled(sql: str) -> LiteralString:
+def spelled(sql: str) -> str:
     """Return one of our statements as psycopg knows it: named binds, arrays, JSON; all are written in this package."""
     sql = _AMONG.sub(r"= ANY(:\1)", sql)
     sql = _FIELD.sub(lambda found: f"({found[1]}::jsonb #>> '{{{found[2].replace('.', ',')}}}')", sql)
@@ -171,7 +171,7 @@ def spelled(sql: str) -> LiteralString:
         text, cast_, name, _percent = found.groups()
         return text.replace("%", "%%") if text else cast_ or (f"%({name})s" if name else "%%")
 
-    return _trusted(_TOKEN.sub(token, sql))
+    return _TOKEN.sub(token, sql)
 
 
 def _bound(binds: Mapping[str, object]) -> dict[str, object]:
@@ -188,10 +188,6 @@ def _failed(connection: Connection, error: psycopg.Error | UnicodeEncodeError) -
 def _driver(connection: Connection) -> psycopg.Connection[tuple[Any, ...]]:
     driver: Any = connection.connection.driver_connection
     return cast("psycopg.Connection[tuple[Any, ...]]", driver)
-
-
-def _trusted(sql: str) -> LiteralString:
-    return cast("LiteralString", sql)
 
 
 __all__ = ["ALONE", "CHANNEL", "NAME", "ONE_WRITER", "READ", "WRITE", "DBAPIError", "translate"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class Shape(NamedTuple):
 
     table: str
     columns: tuple[str, ...]
-    one: LiteralString     # for a single row
-    copies: LiteralString  # COPY; empty where a row may meet another
+    one: str     # for a single row
+    copies: str  # COPY; empty where a row may meet another
     many: str              # for a set of rows, with {rows} where they stand; empty where rows of a set may meet each other
 
 
@@ -71,14 +71,14 @@ def _known(driver: Driver, engine: Engine, shape: Shape) -> tuple[str, ...]:
 
 
 @cache
-def _of_set(shape: Shape, types: tuple[str, ...]) -> LiteralString:
+def _of_set(shape: Shape, types: tuple[str, ...]) -> str:
     columns = ", ".join(f"c{place} {kind}" for place, kind in enumerate(types))
-    return _trusted(shape.many.format(rows=f"json_to_recordset(%s::json) AS v({columns})"))
+    return shape.many.format(rows=f"json_to_recordset(%s::json) AS v({columns})")
 
 
 @cache
 def _shape(sql: str) -> Shape:
-    one = _trusted(sql.replace("%", "%%").replace("INSERT OR FAIL", "INSERT").replace("?", "%s"))
+    one = sql.replace("%", "%%").replace("INSERT OR FAIL", "INSERT").replace("?", "%s")
     if inserts := _INSERT.fullmatch(sql):
         table, named, end = inserts.groups()
         columns = tuple(name.strip() for name in named.split(","))
@@ -86,7 +86,7 @@ def _shape(sql: str) -> Shape:
         values = ", ".join(f"v.c{place}" for place in range(len(columns)))
         # Two rows of one set may mean the same row of the table, and the last is to win.
         many = "" if "DO UPDATE" in end else f"INSERT INTO {table} ({named}) SELECT {values} FROM {{rows}}{end}"  # noqa: S608 (constants)
-        return Shape(table, tuple(map(_bare, columns)), one, _trusted(copies), many)
+        return Shape(table, tuple(map(_bare, columns)), one, copies, many)
     updates = _UPDATE.fullmatch(sql)
     if updates is None:
         raise ValueError(sql)
@@ -100,7 +100,3 @@ def _shape(sql: str) -> Shape:
 
 def _bare(column: str) -> str:
     return column.strip('"')
-
-
-def _trusted(sql: str) -> LiteralString:
-    return cast("LiteralString", sql)

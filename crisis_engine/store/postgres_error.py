@@ -48,15 +48,17 @@ def translate(error: DBAPIError | Exception) -> CrisisError:
     """Return our own error for the server's or the driver's."""
     if isinstance(error, CrisisError):
         return error
-    if isinstance(error, PoolTimeout):
-        return Busy("All connections to the database are in use.", way_out=_AGAIN)
     origin = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(origin, CrisisError):
-        return origin
+    if isinstance(origin, psycopg.Error):
+        return _of_server(origin)
+    if isinstance(origin, PoolTimeout):
+        return Busy("All connections to the database are in use.", way_out=_AGAIN)
     if isinstance(origin, UnicodeEncodeError):
         return BadInput("A text holds half a character.", way_out="Type that text anew.")
-    if not isinstance(origin, psycopg.Error):
-        return StoreError(f"The database cannot be read or written: {type(origin).__name__}.", way_out="Run `crisis doctor`.")
+    return StoreError(f"The database cannot be read or written: {type(origin).__name__}.", way_out="Run `crisis doctor`.")
+
+
+def _of_server(origin: psycopg.Error) -> CrisisError:
     state = origin.sqlstate or ""
     if state in _NO_TEXT or (isinstance(origin, DataError) and not state):
         return BadInput("A text holds a character that no text may hold.", way_out="Type that text anew.")

@@ -94,7 +94,8 @@ def _condition(term: Term, name: str, binds: dict[str, Any]) -> str:
     binds[f"{name}_dossier"] = listed(f"{workflow}/{stage}" for workflow, stage in sorted(term.dossier))
     tiers = AMONG.format(f"{name}_tiers")
     return (
-        f"({place} AND (c.tier {tiers} OR coalesce({_FACT.format('reached')} {tiers}, FALSE) OR coalesce(c.answers = :{name}_answers, FALSE)"
+        f"({place} AND (c.tier {tiers} OR coalesce({_FACT.format('reached')} {tiers}, FALSE)"
+        f" OR coalesce(c.answers = :{name}_answers, FALSE)"
         f" OR c.workflow || '/' || c.stage {AMONG.format(f'{name}_dossier')}))"
     )
 

@@ -47,7 +47,7 @@ class Statements:
         self._holds = holds and not self._sql.ONE_WRITER   # whether what a command decides by must be locked one by one
 
     @property
-    def holds(self) -> bool:
+    def locks(self) -> bool:
         """Whether others write beside this transaction, so that it locks what it decides by."""
         return self._holds
 
