@@ -6,7 +6,6 @@ from datetime import datetime
 
 from . import events as ev
 from .case import Clock
-from .deadline import Steps
 from .model import Tier, higher_tier
 from .pen import Pen
 from .policy import Rung
@@ -47,7 +46,7 @@ def _fire(pen: Pen, clock: Clock, moves: list[tuple[str, str]] | None) -> int:
     found = doer(pen.resolver, pen.procedure.workflow, policy, pen.case, definition)
     if (found.role, found.unit, found.person) != (clock.role, clock.unit, clock.holder):
         hand_over(pen, definition, clock)
-    steps = Steps.of(policy, clock.name, pen.case.risk)
+    steps = pen.procedure.steps(clock.name, pen.case.risk)
     step, times = steps.clamp(clock.rung, clock.times)
     target, alarm = pen.case.tier, found.person is None
     roles: list[str] = []
@@ -135,7 +134,7 @@ def resume(pen: Pen, clock: Clock) -> None:
     """Let a paused paper clock run again: its due time moves by the time that it stood, its cap with it."""
     stood = pen.now - (clock.paused_at or pen.now)
     due_at = clock.due_at + stood
-    steps = Steps.of(pen.procedure.policy, clock.name, pen.case.risk)
+    steps = pen.procedure.steps(clock.name, pen.case.risk)
     step, next_at = steps.first(clock.armed_at, due_at, pen.now, clock.rung)
     pen.add(
         ev.ClockResumed, clock=clock.name, n=clock.n, due_at=due_at, next_at=max(next_at, pen.now), rung=step,

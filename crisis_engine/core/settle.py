@@ -8,7 +8,7 @@ from typing import Any
 
 from . import events as ev
 from .case import Case, Clock
-from .deadline import Due, Steps, budget, nearer, sooner
+from .deadline import Due, budget, nearer, sooner
 from .guard import is_raised
 from .model import Tier
 from .pen import Pen
@@ -141,9 +141,9 @@ def _start(pen: Pen, owed: dict[tuple[str, str], list[tuple[ClockDef, Found, dat
 
 def _budget(pen: Pen, definition: ClockDef, again: bool) -> Due:  # noqa: FBT001 - read by name at both callers
     policy, case = pen.procedure.policy, pen.case
-    units = pen.resolver.roster.units
-    school = units.get(pen.resolver.chain(case.unit).get(Tier.SCHOOL, ""))
-    due = budget(policy.clocks[definition.name], case.risk, pen.now, pen.resolver.calendar, case.unit, again=again,
+    rule = policy.clocks[definition.name]
+    school = pen.resolver.roster.units.get(pen.resolver.chain(case.unit).get(Tier.SCHOOL, "")) if rule.not_after else None
+    due = budget(rule, case.risk, pen.now, pen.resolver.calendar, case.unit, again=again,
                  dismissal=school.dismissal if school is not None else None)
     bound = pen.bounds.get(definition.name)
     return replace(due, at=min(due.at, bound)) if bound is not None else due
@@ -162,7 +162,7 @@ def _arming(pen: Pen, definition: ClockDef, found: Found) -> dict[str, Any]:
     policy, case = pen.procedure.policy, pen.case
     n = case.armings.get(definition.name, 0) + 1
     due = _budget(pen, definition, n > 1)
-    rung, next_at = Steps.of(policy, definition.name, case.risk).first(pen.now, due.at, pen.now)
+    rung, next_at = pen.procedure.steps(definition.name, case.risk).first(pen.now, due.at, pen.now)
     if found.person is None:
         next_at = min(next_at, pen.now + policy.terminal_every.wall)
     return {
@@ -207,7 +207,7 @@ def _jump(pen: Pen, clock: str, found: Found) -> None:
 
 def bring_nearer(pen: Pen, clock: Clock, due: Due, why: str) -> None:
     """Bring a running clock nearer; one that would move away stays where it is."""
-    steps = Steps.of(pen.procedure.policy, clock.name, pen.case.risk)
+    steps = pen.procedure.steps(clock.name, pen.case.risk)
     moved = nearer(clock, due, steps, pen.now)
     if moved is not None:
         step, next_at = moved
@@ -233,7 +233,7 @@ def reproject(pen: Pen, clock: Clock) -> None:
     at = min(due.at, clock.cap_at) if clock.cap_at is not None else due.at
     if (at, due.provisional) == (clock.due_at, clock.provisional):
         return
-    steps = Steps.of(pen.procedure.policy, clock.name, pen.case.risk)
+    steps = pen.procedure.steps(clock.name, pen.case.risk)
     step, next_at = steps.first(clock.armed_at, at, pen.now, clock.rung)
     pen.add(
         ev.ClockMoved, clock=clock.name, n=clock.n, due_at=at, next_at=next_at, rung=step, why="calendar", cap_at=clock.cap_at,
