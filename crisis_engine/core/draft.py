@@ -27,9 +27,11 @@ def drafted(cls: type[T]) -> type[T]:
         "__setattr__": object.__setattr__, "__delattr__": object.__delattr__,   # both, for they share one place
     })
 
+    switch = object.__setattr__
+
     @wraps(usual)
     def init(self: Any, *values: object, **named: object) -> None:  # noqa: ANN401 - an object of any class
-        object.__setattr__(self, "__class__", draft)
+        switch(self, "__class__", draft)
         fill(self, *values, **named)
         self.__class__ = cls
 
