@@ -117,7 +117,7 @@ def broken(tx: Tx, query: str, *, now: datetime, swept: datetime, patience: date
 
 
 def settings(tx: Tx) -> dict[str, str]:
-    """Return `synchronous` and `journal_mode` as they are in force on this connection; on a server "full" and "wal" where nothing is lost."""
+    """Return `synchronous` and `journal_mode` as they are in force; on a server "full" and "wal" where nothing is lost."""
     if _serves(tx):
         return dict(zip(("synchronous", "journal_mode"), next(_stream(tx, _on_server().SETTINGS)), strict=True))
     return {name: str(next(_stream(tx, f"PRAGMA {name}"))[0]).lower() for name in ("synchronous", "journal_mode")}

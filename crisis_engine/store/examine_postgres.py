@@ -13,7 +13,7 @@ _OF_CLOCKS = ("SELECT coalesce(jsonb_agg(p ORDER BY p), '[]') FROM (SELECT jsonb
               + ", ".join(f"k.v -> {place}" for place in (0, 1, 2, 3, 4, 5, 6, 7, 11)) + ") AS p FROM " + _CLOCKS + ") AS one")
 _OF_ROWS = ("SELECT coalesce(jsonb_agg(p ORDER BY p), '[]') FROM (SELECT jsonb_build_array(d.name, d.n, d.sort, d.role, d.unit, d.holder,"
             " d.armed_at, d.due_at, d.at_tier::int) AS p FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed') AS two")
-_ASTRAY = (f"SELECT 1 FROM {_CLOCKS} WHERE k.v ->> 11 = '1' AND (k.v ->> 3, k.v ->> 4, k.v ->> 5)"  # noqa: S608 (constants of this file)
+_ASTRAY = (f"SELECT 1 FROM {_CLOCKS} WHERE k.v ->> 11 = '1' AND (k.v ->> 3, k.v ->> 4, k.v ->> 5)"
            " IS DISTINCT FROM (c.answers_role, c.answers_unit, c.answers)")
 
 # ruff: noqa: S608 - every piece of these statements is a constant of this file
