@@ -69,8 +69,8 @@ class Worlds(Look):
     def _world_of_act(
         self, tx: Tx, now: datetime, by: str, stored: Stored, move: str, fields: Mapping[str, Any],
     ) -> World:
-        self._allow(tx, now, by, "case.act", stored=stored)   # before any other look: a refusal must not depend on what it finds
-        actor = actor_of(tx, by)
+        # before any other look: a refusal must not depend on what it finds
+        _verdict, actor, resolver = self._admitted(tx, now, by, "case.act", stored=stored)
         case = stored.case
         procedure = self._sources.pinned(tx, case.procedure)
         proposed: dict[int, Mapping[str, Any]] = {}
@@ -95,9 +95,10 @@ class Worlds(Look):
         tracks, target_tracks = self._tracks(tx, stored), self._tracks(tx, target) if target else ()
         units |= _units_beside((*tracks, *target_tracks))
         people_known(tx, [*_listed(fields.get("person")), *_listed(fields.get("about_staff")), *_listed(fields.get("members"))])
+        if case.last_at > now or not units <= {case.unit, *(duty.unit for duty in actor.duties)}:
+            resolver = self._sources.resolver(tx, units, max(now, case.last_at))
         return World(
-            now=max(now, case.last_at), actor=actor, procedure=procedure,
-            resolver=self._sources.resolver(tx, units, max(now, case.last_at)),
+            now=max(now, case.last_at), actor=actor, procedure=procedure, resolver=resolver,
             case=case, number=new_number(), subject=child, others=tuple(one.case for one in others), target=target.case if target else None,
             target_procedure=self._sources.pinned(tx, target.case.procedure) if target else None,
             tracks=tracks, target_tracks=target_tracks,
