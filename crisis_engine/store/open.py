@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from crisis_engine.core.errors import Busy, StoreError
 from crisis_engine.store import sqlite
 from crisis_engine.store.append import CaseWrites
+from crisis_engine.store.daemon import DaemonRows
 from crisis_engine.store.evidence import EvidenceReads
 from crisis_engine.store.forget import ForgetRows
 from crisis_engine.store.key import MASTER
@@ -33,7 +34,7 @@ from crisis_engine.store.vault import Vault
 
 class Tx(
     CaseReads, CaseWrites, LogReads, OutboxRows, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, RotationRows, ForgetRows, LedgerRows,
-    TreeRows, EvidenceReads,
+    TreeRows, EvidenceReads, DaemonRows,
 ):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 
