@@ -46,8 +46,9 @@ class Vitals:
             self.running.pop(job, None)
 
     def moved(self, job: str) -> None:
-        """Keep that a job came further."""
-        self.running[job] = time.monotonic()
+        """Keep that a job that runs came further."""
+        if job in self.running:
+            self.running[job] = time.monotonic()
 
     def stuck(self, limit: float) -> str:
         """Return the job that has not come further for longer than it may; empty when there is none."""
