@@ -12,7 +12,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from crisis_engine.core.errors import BadInput, CrisisError
-from crisis_engine.store import Tx
+from crisis_engine.store import Store, Tx
 from crisis_engine.store.daemon import Living, Pulse
 from crisis_engine.store.migrate import HEAD, REVISIONS
 
@@ -44,6 +44,9 @@ class Clockwork:
     def __init__(self, engine: Engine, settings: Settings, vitals: Vitals, meter: Meter, workers: Workers) -> None:
         """Begin with the clock as the last round of any daemon left it."""
         self.engine, self.settings, self.vitals, self.meter, self.workers = engine, settings, vitals, meter, workers
+        if not isinstance(engine.store, Store):
+            raise BadInput("A daemon does not run inside a host's transaction.", way_out="Give it an engine of its own.")
+        self.store = engine.store
         self.pace = BatchPace(vitals, meter, engine.now)
         self.definitions = engine.reload()
         now = engine.now()
@@ -70,7 +73,7 @@ class Clockwork:
 
     def _turn(self) -> float:
         vitals = self.vitals
-        with self.engine.store.reading() as tx:
+        with self.store.reading() as tx:
             pulse = tx.pulse()
         vitals.pulse = pulse
         try:
@@ -89,12 +92,13 @@ class Clockwork:
         if due or time.monotonic() - self._swept > SEEN_IDLE or not self._swept:
             idle = not self._sweep(now) and due
         vitals.succeeded, vitals.success_at = time.monotonic(), now
-        return rest(now, pulse.next_at, poll=self.settings.poll, grace=grace, idle=idle)
+        poll = self.settings.poll_called if vitals.hears else self.settings.poll
+        return rest(now, pulse.next_at, poll=poll, grace=grace, idle=idle)
 
     def _sweep(self, now: datetime) -> bool:
         """Sweep; return whether anything was written. A large backlog is divided with processes of its own."""
         if self.workers.most > 1:
-            with self.engine.store.reading() as tx:
+            with self.store.reading() as tx:
                 backlog = tx.due_count(now, BACKLOG)
             self.workers.help(large=backlog >= BACKLOG)
         report = self.engine.sweep(pace=self.pace, share=self.workers.share)
@@ -123,9 +127,7 @@ class Clockwork:
 
     def _witness(self) -> datetime | None:
         """Return what the database's own clock says, where it is not this machine's."""
-        asked = getattr(self.engine.store, "database_now", None)
-        said: datetime | None = asked() if asked is not None and getattr(self.engine.store, "dialect", "sqlite") != "sqlite" else None
-        return said
+        return self.store.database_now() if self.store.dialect != "sqlite" else None
 
     def _stepped(self, step: timedelta, now: datetime, *, believed: bool) -> None:
         """Alarm: by log and meter, and by a notice where notices are sent; once for a step that is not believed."""
@@ -173,7 +175,7 @@ class Clockwork:
     def beat(self) -> None:
         """Say that this daemon lives, and look who else does: who steps aside, who comes first."""
         now = self.engine.now()
-        with self.engine.store.writing() as tx:
+        with self.store.writing() as tx:
             seen = tx.first_seen(self.definitions, self.me.id, now)
             others = others_living(self.me.id, tx.daemons(), now)
             self.me = replace(self.me, definitions=self.definitions, definitions_at=seen)
@@ -188,7 +190,7 @@ class Clockwork:
 
     def leave(self) -> None:
         """Say that this daemon ends in order."""
-        with self.engine.store.writing() as tx:
+        with self.store.writing() as tx:
             tx.forget_daemon(self.me.id)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from crisis_engine.core.calendar import CHINA
 from crisis_engine.core.errors import CrisisError, StoreError
 from crisis_engine.doctor import PATIENCE
-from crisis_engine.store import examine as ask
 
 from .clockwork import Clockwork
 from .log import tell
@@ -23,6 +22,9 @@ STALE = timedelta(minutes=10)
 
 KEYS, PRESENCES, DONE, SILENT = timedelta(days=30), timedelta(days=90), timedelta(days=60), timedelta(days=7)
 """How long housekeeping keeps answers to repeated commands, absences that are over, done jobs, daemons that fell silent (D)."""
+
+MOST = 100_000
+"""So many unfired rungs are counted; more is no other alarm."""
 
 DIGEST_HOUR = 7
 """China's hour from which on the digest of a day is made (D)."""
@@ -88,8 +90,7 @@ class Jobs:
         """Look for what must never be: an open case without a clock, a rung that is due and did not fire; count what runs."""
         now = self.engine.now()
         with self.engine.store.reading() as tx:
-            for check in ("clocked", "unfired"):
-                count = sum(1 for _ in ask.broken(tx, check, now=now, swept=now, patience=now - PATIENCE))
+            for check, count in (("clocked", tx.clockless_count()), ("unfired", tx.due_count(now - PATIENCE, MOST))):
                 self.meter.findings.labels(check).set(count)
                 if count:
                     tell("error", "daemon.promise_broken", check=check, cases=count)
@@ -135,6 +136,6 @@ class Jobs:
             tx.finish_job(job, period, me, now)
 
     def _clear_away(self, now: datetime) -> None:
-        with self.engine.store.writing() as tx:
+        with self.engine.store.writing(alone=True) as tx:   # absences are part of the roster
             gone = tx.clear_away(keys=now - KEYS, presences=now - PRESENCES, jobs=now - DONE, daemons=now - SILENT)
         tell("info", "daemon.cleared_away", **gone)

@@ -15,6 +15,7 @@ from crisis_engine.core.errors import BadInput, CrisisError
 
 from .clockwork import ASIDE, Clockwork
 from .job import Jobs
+from .listener import Listener
 from .log import tell
 from .meter import Meter
 from .metronome import Metronome
@@ -48,6 +49,7 @@ class Daemon:
         self.works = Clockwork(engine, settings, self.vitals, self.meter, Workers(settings.workers, env))
         self.jobs = Jobs(self.works)
         self.metronome = Metronome()
+        self.listener = Listener(self.works.store, self.vitals, self._called)
         self._systemd = Systemd(env, os.getpid())
         self._stop, self._reload = Event(), False
         self._server = self._serve()
@@ -87,6 +89,7 @@ class Daemon:
         self._guarded("beat", self.works.beat)()
         self._add_jobs()
         self.metronome.start()
+        self.listener.start()
         self._systemd.tell("READY=1", "STATUS=running")
         code = self._watch()
         if code != HUNG:
@@ -118,10 +121,13 @@ class Daemon:
     def _round(self) -> None:
         """One round, and the metronome knows when the next one is."""
         wait = 1.0
+        self.vitals.called = False
         with self.vitals.at_work("sweep"):
             try:
                 before = self.vitals.success_at
                 wait = self.works.turn()
+                if self.vitals.called:
+                    self.vitals.called, wait = False, 0.0
                 if before is None and self.vitals.success_at is not None:
                     tell("info", "daemon.first_round_done")
             except Exception as error:  # noqa: BLE001 - a bug in one round must not end all that follow; /readyz and the ping tell of it
@@ -130,6 +136,11 @@ class Daemon:
                 and self.vitals.pulse.try_at <= self.vitals.success_at and "deliver" not in self.vitals.running:
             self.metronome.wake("deliver")
         self.metronome.wake("sweep", wait)
+
+    def _called(self) -> None:
+        """The database called: come at once, or once more."""
+        self.vitals.called = True
+        self.metronome.wake("sweep")
 
     def _guarded(self, name: str, job: Callable[[], None]) -> Callable[[], None]:
         """Return the job so that whatever it raises ends this call of it alone; a database that is away is the round's to tell of."""
@@ -209,6 +220,7 @@ class Daemon:
         tell("info", "daemon.draining", running=",".join(sorted(self.vitals.running)))
         self.vitals.stopping = True
         self.metronome.stop()
+        self.listener.stop()
         self.works.workers.stop()
         end = time.monotonic() + self.settings.drain
         while self.vitals.running and time.monotonic() < end:

@@ -23,7 +23,8 @@ class Settings:
     ping_url: str = ""                   # fetched after a successful round, for a dead-man's switch elsewhere
     ping_every: float = 60.0
     workers: int = 1                     # processes that drain a large backlog together, this one included
-    poll: float = 0.2                    # seconds after which a deadline is seen that another process armed
+    poll: float = 0.2                    # seconds after which a deadline is seen that another process armed …
+    poll_called: float = 1.0             # … and where the database calls when one is
     beat: float = 5.0                    # seconds between two signs of life
     stuck_after: float = 60.0            # a round without progress for so long ends the process
     drain: float = 10.0                  # seconds that running work gets to finish at the end

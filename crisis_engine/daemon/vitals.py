@@ -34,6 +34,8 @@ class Vitals:
     tries: int = 0
     step: timedelta = timedelta()              # the last step of the wall clock
     running: dict[str, float] = field(default_factory=dict)   # job -> its last progress
+    hears: bool = False                        # the database calls when a nearer deadline is armed
+    called: bool = False                       # it did, while a round ran
     stopping: bool = False
 
     @contextmanager

@@ -80,6 +80,10 @@ class DaemonRows(Statements):
         return int(self._value("SELECT count(*) FROM (SELECT 1 FROM crisis_case WHERE final IS NULL AND next_at <= :now LIMIT :most) d",
                                now=micros(now), most=most))
 
+    def clockless_count(self) -> int:
+        """Return how many open cases have no clock: a constraint refuses them, so none."""
+        return int(self._value("SELECT count(*) FROM crisis_case WHERE final IS NULL AND (next_at IS NULL OR clocks = '[]')"))
+
     def nearest_case(self) -> int | None:
         """Return the row of the open case whose rung fires next: under its number an alarm about the machine itself is told."""
         row = self._value("SELECT id FROM crisis_case WHERE final IS NULL ORDER BY next_at LIMIT 1")
