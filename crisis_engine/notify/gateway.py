@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -49,7 +50,9 @@ class GatewayChannel:
         return None
 
     def _made(self, url: str) -> Any:  # noqa: ANN401 - a plugin of apprise, which has no types
-        plugin = _apprise().Apprise.instantiate(url, suppress_exceptions=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)   # it loads its plugins here, and some of them old modules
+            plugin = _apprise().Apprise.instantiate(url, suppress_exceptions=True)
         if plugin is None:
             raise ValueError("apprise does not know this URL.")
         plugin.socket_connect_timeout = plugin.socket_read_timeout = self._timeout

@@ -120,6 +120,8 @@ def _told(*, unsure: bool = False) -> Iterator[None]:
     except smtplib.SMTPAuthenticationError as error:
         raise DeliveryFailed("the mail server refused the user or the password.") from error
     except smtplib.SMTPServerDisconnected as error:
+        if isinstance(error.__context__, TimeoutError):
+            raise DeliveryFailed("the mail server did not answer in time.", unsure=unsure) from error
         raise DeliveryFailed("the connection to the mail server broke.", unsure=unsure) from error
     except smtplib.SMTPResponseException as error:
         raise DeliveryFailed(f"the mail server answered {error.smtp_code}.", final=error.smtp_code >= _PERMANENT) from error
