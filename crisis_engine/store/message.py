@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from crisis_engine.store.digest import DigestRows
 from crisis_engine.store.instant import instant, instant_or_none, micros
-from crisis_engine.store.sqlite import AMONG, listed
+from crisis_engine.store.statement import AMONG, listed
 
 _ERROR_LENGTH = 200
 _COLUMNS = ("m.id, m.key, m.person, m.channel, m.urgent, m.digest_id, m.status, m.made_at, m.tries, m.next_try_at, m.lease_until, m.fence,"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from crisis_engine.core.events import Notice
 from crisis_engine.store.instant import instant, instant_or_none, micros
 from crisis_engine.store.message import MessageRows
-from crisis_engine.store.sqlite import AMONG, listed
+from crisis_engine.store.statement import AMONG, listed
 
 # ruff: noqa: S608 - every piece of these statements is a constant of the store; values are bound
 
