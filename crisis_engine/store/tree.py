@@ -12,8 +12,8 @@ from typing import NamedTuple
 from crisis_engine.core.checkpoint import Checkpoint, Key, Signature, note_of, parse_key, parse_note, parse_signature
 from crisis_engine.core.errors import FileError, StaleVersion
 from crisis_engine.core.merkle import Node, Tile, edge, grown, node_in, root
+from crisis_engine.store.header import canonical
 from crisis_engine.store.instant import instant, micros
-from crisis_engine.store.record import canonical
 from crisis_engine.store.sqlite import AMONG, listed
 from crisis_engine.store.statement import Statements
 
