@@ -37,11 +37,11 @@ def bench_act(run: Run, reports: int = 500) -> Iterator[Figure]:
         database.make(base)
         try:
             with ce.open_engine(database.url(base), clock=SettableClock(NOW)) as engine:
-                engine.import_roster(generate_city(seed=1, schools=20, pupils=1_000))
+                engine.import_roster(generate_city(seed=1, schools=run.schools or 20, pupils=1_000))
                 reported, spent = _commands(engine, reports)
         finally:
             database.drop(base)
-        raw = durable_limit(database)
+        raw = durable_limit(database, 4 * reports)
         yield Figure(f"report.{database.name}", f"engine.report {database.name}", reports / reported, "/s",
                      {"raw limit": f"{shown(raw)} durable transactions/s"})
         yield Figure(f"act.{database.name}", f"engine.act {database.name}", len(spent) / sum(spent), "/s",

@@ -107,7 +107,7 @@ def _postgres_batch(cursor: Any, work: Work, ids: Sequence[int]) -> None:  # noq
                     copy.write_row(row)
 
 
-def durable_limit(database: Database, count: int = 2_000) -> float:
+def durable_limit(database: Database, count: int) -> float:
     """Return how many transactions a second the plain driver makes durable, one row each: the ceiling over `engine.act`."""
     base = "crisis_bench_raw"
     database.make(base)
