@@ -16,6 +16,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.postgres import Server, binaries
+
 from . import chart, table
 from .command import bench_access, bench_act, bench_audit, bench_console
 from .database import Database, Postgres, Sqlite
@@ -23,11 +25,15 @@ from .figure import Figure, load, machine, save
 from .growth import bench_growth
 from .lateness import bench_lateness
 from .peer import bench_peers
-from .run import MASTER_KEY, Run
+from .run import Run, environment
 from .sweep import bench_sweep, bench_wait
 
 ROOT = Path(__file__).parent.parent.parent
 DATABASES = ("sqlite", "postgresql")
+
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "autovacuum": "on", "shared_buffers": "1GB",
+           "max_wal_size": "4GB", "checkpoint_timeout": "15min", "max_connections": "200"}
+"""Settings of the server that is started: nothing may be lost, and memory as a server of its own would get."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measured(given: argparse.Namespace) -> dict[str, Figure]:
     """Say what will be done, do it part by part, print each figure as it comes."""
     parts = {name: PARTS[name] for name in PARTS if given.only is None or name in given.only}
-    os.environ["CRISIS_MASTER_KEY"] = MASTER_KEY
+    os.environ.update(environment())
     figures: dict[str, Figure] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crisis-bench-")))
@@ -161,8 +167,11 @@ def chosen(given: argparse.Namespace, folder: Path, stack: ExitStack) -> Iterato
 
 def _started(stack: ExitStack) -> str | None:
     """Start a server as durable as SQLite is for us; return its URL, or None where there is none to start."""
-    del stack
-    return None
+    if binaries() is None:
+        return None
+    server = Server(**DURABLE)
+    stack.callback(server.remove)
+    return server.url("postgres")
 
 
 if __name__ == "__main__":

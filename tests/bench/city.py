@@ -116,7 +116,7 @@ class City:
     def _read(self, connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's, whose door is the store
         rows: dict[str, list[tuple[Any, ...]]] = {}
         for table, by in (("crisis_case", "id"), ("crisis_event", "case_id, seq"), ("crisis_deadline", "case_id, id")):
-            where = "SELECT id FROM crisis_case WHERE number LIKE 'T%'"
+            where = "SELECT id FROM crisis_case WHERE substr(number, 1, 1) = 'T'"
             column = "id" if table == "crisis_case" else "case_id"
             found = connection.exec_driver_sql(f"SELECT * FROM {table} WHERE {column} IN ({where}) ORDER BY {by}")  # noqa: S608 - constants
             names = tuple(found.keys())

@@ -97,7 +97,7 @@ def _lateness(database: Database, base: str, dues: list[datetime]) -> list[float
     with database.session(base) as session:
         fired = dict(session.rows(
             "SELECT number, min(at) FROM crisis_event JOIN crisis_case ON crisis_case.id = case_id"
-            " WHERE number LIKE 'S%' AND kind = 'rung_fired' GROUP BY number"))
+            " WHERE substr(number, 1, 1) = 'S' AND kind = 'rung_fired' GROUP BY number"))
     missing = len(dues) - len(fired)
     if missing:
         sys.exit(f"{missing} of {len(dues)} rungs on {database.name} had not fired {AFTER_SECONDS:.0f} s after the last was due")

@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from .city import build
-from .database import Database, Sqlite
+from .database import Database
 
 CITY = "crisis_bench_city"
 MASTER_KEY = "aa" * 32
@@ -64,11 +65,6 @@ class Run:
                 self._note.write_text(json.dumps({"cases": self.cases, "due": self.due, "base": self.base.isoformat()}), encoding="utf-8")
         return CITY
 
-    @property
-    def sqlite(self) -> Sqlite | None:
-        """The folder of SQLite files, when SQLite is measured."""
-        return next((one for one in self.databases if isinstance(one, Sqlite)), None)
-
 
 def next_monday(now: datetime) -> datetime:
     """Return 09:00 in Beijing on the next Monday that is at least a day away: nothing of the city is due by the wall clock."""
@@ -81,7 +77,7 @@ def next_monday(now: datetime) -> datetime:
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a process that finds its bytecode, as an installation does."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE" and not name.startswith("CRISIS_")}
-    return {**kept, "CRISIS_MASTER_KEY": MASTER_KEY, **(more or {})}
+    return {**kept, "CRISIS_MASTER_KEY": MASTER_KEY, "CRISIS_HOME": tempfile.gettempdir(), **(more or {})}
 
 
 def crisis(*arguments: str) -> list[str]:
