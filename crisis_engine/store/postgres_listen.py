@@ -37,8 +37,8 @@ def ear_on(engine: Engine) -> Ear:
     """Return what listens on a new connection to the engine's database."""
     try:
         pooled = engine.raw_connection()
-        pooled.detach()   # it is the listener's now, and does not count among those of the pool
         driver: Any = pooled.driver_connection
+        pooled.detach()   # it is the listener's now, and does not count among those of the pool
         driver.execute(f"LISTEN {CHANNEL}")
     except (DBAPIError, PoolTimeout, psycopg.Error) as error:
         raise translate(error) from error
