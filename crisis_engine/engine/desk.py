@@ -185,9 +185,8 @@ class Desk(Worlds):
         with self.store.writing() as tx:
             now = self.now()
             worlds = []
-            held = {each: held_case(tx, each) for each in sorted({number, other})}
             for each in (number, other):
-                stored = held[each]
+                stored = held_case(tx, each)
                 worlds.append((self._world(tx, now, by, stored), stored, number if each == other else other))
                 self._allow(tx, now, by, "case.link", stored=stored)
             if number == other:
