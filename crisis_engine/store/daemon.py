@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from crisis_engine.store.instant import instant, instant_or_none, micros, micros_or_none
-from crisis_engine.store.statement import Statements
+from crisis_engine.store.outbox import SHARED_OUT, OutboxRows
 
 DEFINITIONS = "definitions"
 """The job under whose name each set of definitions is kept with the instant at which it was first seen."""
@@ -16,7 +16,8 @@ _PULSE = (
     "SELECT (SELECT min(next_at) FROM crisis_case WHERE final IS NULL),"
     " (SELECT min(ends_at) FROM crisis_duty WHERE handed_at IS NULL AND ends_at IS NOT NULL),"
     " (SELECT min(begins_at) FROM crisis_absence WHERE handed_at IS NULL),"
-    " (SELECT min(next_try_at) FROM crisis_notice WHERE status = 'waiting'),"
+    " (SELECT min(next_try_at) FROM crisis_notice WHERE status = 'waiting'),"   # far away where its messages wait by themselves
+    " (SELECT min(next_try_at) FROM crisis_message WHERE status = 'waiting'),"
     " (SELECT version_num FROM crisis_alembic_version),"
     " (SELECT value FROM crisis_meta WHERE name = 'clock_trusted')"
 )
@@ -65,14 +66,15 @@ class Backlog(NamedTuple):
     oldest_waiting: datetime | None
 
 
-class DaemonRows(Statements):
+class DaemonRows(OutboxRows):
     """The daemons' own rows."""
 
     def pulse(self) -> Pulse:
         """Return what is due next, the version of the schema, and what an operator said of the clock."""
-        due, ends, begins, tries, revision, trusted = self._rows(_PULSE)[0]
+        due, ends, begins, shares, tries, revision, trusted = self._rows(_PULSE)[0]
         left = min((at for at in (ends, begins) if at is not None), default=None)
-        return Pulse(instant_or_none(due), instant_or_none(left), instant_or_none(tries), str(revision),
+        sends = min((at for at in (shares, tries) if at is not None and at < SHARED_OUT), default=None)
+        return Pulse(instant_or_none(due), instant_or_none(left), instant_or_none(sends), str(revision),
                      datetime.fromisoformat(trusted) if trusted else None)
 
     def due_count(self, now: datetime, most: int) -> int:
@@ -100,12 +102,12 @@ class DaemonRows(Statements):
     def backlog(self, now: datetime) -> Backlog:
         """Return the oldest rung that is due, and the outbox: how many wait, since when."""
         oldest = self._value("SELECT min(next_at) FROM crisis_case WHERE final IS NULL AND next_at <= :now", now=micros(now))
-        waiting, since = self._rows("SELECT count(*), min(coalesce(not_before, at)) FROM crisis_notice WHERE status = 'waiting'")[0]
-        return Backlog(instant_or_none(oldest), int(waiting), instant_or_none(since))
+        since = self._value("SELECT min(coalesce(not_before, at)) FROM crisis_notice WHERE status = 'waiting'")
+        return Backlog(instant_or_none(oldest), self.outbox_size(), instant_or_none(since))
 
     def dead_count(self) -> int:
-        """Return how many notices nobody could be told."""
-        return int(self._value("SELECT count(*) FROM crisis_notice WHERE status = 'dead'"))
+        """Return how many messages could not be delivered at all."""
+        return int(self._value("SELECT count(*) FROM crisis_message WHERE status = 'dead'"))
 
     # ---- daemons ----------------------------------------------------------------------------------------------------
 
