@@ -420,6 +420,29 @@ def test_a_channel_that_hangs_rests_after_three_failures_and_keeps_nobody_else_w
     assert rows(city, "SELECT count(*) FROM crisis_message WHERE channel = 'hanging' AND tries = 1") == [(3,)]
 
 
+def test_a_daemon_sees_when_the_next_try_is_due_and_what_waits(city: City) -> None:
+    case = cleared(city)
+    assert pulse(city) == (None, 0, None)
+    owe(city, case, [COUNSELOR], key="x")
+    assert pulse(city) == (city.clock(), 1, city.clock())
+    city.channel.fail = "down."
+    began = city.clock()
+    city.engine.deliver()
+    assert pulse(city) == (began + timedelta(minutes=1), 1, began), "chance gave the longest wait"
+    city.channel.fail = ""
+    city.skip(minutes=1)
+    city.engine.deliver()
+    assert pulse(city) == (None, 0, None)
+    city.engine.digest(kind="daily")
+    assert pulse(city)[0] == city.clock()
+
+
+def pulse(city: City) -> tuple[Any, ...]:
+    with city.engine.store.reading() as tx:
+        backlog = tx.backlog(city.clock())
+        return tx.pulse().try_at, backlog.waiting, backlog.oldest_waiting
+
+
 def test_after_so_long_a_message_is_given_up(city: City) -> None:
     channel = RecordingChannel(rule=Rule(give_up=timedelta(hours=2)))
     channel.fail = "down."
