@@ -51,15 +51,15 @@ def _alone(part: Callable[[Run], Iterator[Figure]]) -> Callable[[Run, dict[str, 
 
 
 PARTS = {
-    "access": Part("decisions of the one function of rights", 0.2, _alone(bench_access)),
+    "access": Part("decisions of the one function of rights", 0.1, _alone(bench_access)),
     "act": Part("commands, each durable and alone", 0.2, _alone(bench_act)),
-    "audit": Part("sealing and proving a log", 0.8, _alone(bench_audit)),
-    "console": Part("whole processes at a terminal (builds the city)", 1.2, _alone(bench_console)),
+    "audit": Part("sealing and proving a log", 0.6, _alone(bench_audit)),
+    "console": Part("whole processes at a terminal (builds the city)", 1.5, _alone(bench_console)),
     "sweep": Part("draining what is due at one instant, and the raw limit", 2.0, _alone(bench_sweep)),
     "wait": Part("an operator's command while a backlog drains", 0.4, _alone(bench_wait)),
-    "peers": Part("APScheduler, procrastinate and DBOS at the same task", 1.0, bench_peers),
-    "lateness": Part("a real daemon, the whole city armed, a steady number due each second; its memory", 2.0, _alone(bench_lateness)),
-    "growth": Part("an idle sweep and a drained case as the city grows", 2.0, _alone(bench_growth)),
+    "peers": Part("APScheduler, procrastinate and DBOS at the same task", 1.2, bench_peers),
+    "lateness": Part("a real daemon, the whole city armed, a steady number due each second; its memory", 1.8, _alone(bench_lateness)),
+    "growth": Part("an idle sweep and a drained case as the city grows", 0.8, _alone(bench_growth)),
 }
 
 
