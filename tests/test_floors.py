@@ -31,7 +31,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "roster", "roster.*", "store", "store.*"),
     3: ("core.decide", "core.glass", "core.hold", "core.move", "core.rung", "core.settle"),
     2: ("core.access", "core.check", "core.deadline", "core.evolve", "core.form", "core.guard", "core.network", "core.parse_*",
-        "core.pen", "core.policy", "core.procedure", "core.resolve", "core.retention", "core.screening", "core.stricter", "core.workflow",
+        "core.order", "core.pen", "core.policy", "core.procedure", "core.resolve", "core.retention", "core.screening", "core.stricter", "core.workflow",
         "core.world"),
     1: ("core", "core.calendar", "core.case", "core.checkpoint", "core.commands", "core.errors", "core.events", "core.merkle",
         "core.model", "core.secret", "core.spreadsheet", "core.tally", "refusals", "refusals.*", "words", "words.*", "policies",
