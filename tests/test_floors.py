@@ -25,14 +25,14 @@ MAPPED = ("migrations", "policies", "workflows")  # beside the package in the cl
 
 FLOORS: dict[int, tuple[str, ...]] = {
     7: ("(face)", "__main__", "cli", "cli.*", "web", "web.*"),
-    6: ("daemon", "demo", "demo.*", "doctor", "draw", "draw.*", "simulate", "simulate.*", "testing"),
+    6: ("author", "author.*", "daemon", "demo", "demo.*", "doctor", "draw", "draw.*", "simulate", "simulate.*", "testing"),
     5: ("engine", "engine.*", "example", "example.*"),
     4: ("almanac", "clock", "definitions", "definitions.*", "dossier", "dossier.*", "migrations", "migrations.*", "notify", "notify.*",
         "roster", "roster.*", "store", "store.*"),
     3: ("core.decide", "core.glass", "core.hold", "core.move", "core.rung", "core.settle"),
-    2: ("core.access", "core.check", "core.deadline", "core.evolve", "core.form", "core.guard", "core.network", "core.order", "core.parse_*",
-        "core.pen", "core.policy", "core.procedure", "core.resolve", "core.retention", "core.screening", "core.stricter", "core.workflow",
-        "core.world"),
+    2: ("core.access", "core.check", "core.deadline", "core.evolve", "core.form", "core.guard", "core.network", "core.order",
+        "core.parse_*", "core.pen", "core.policy", "core.procedure", "core.resolve", "core.retention", "core.screening", "core.stricter",
+        "core.workflow", "core.world"),
     1: ("core", "core.calendar", "core.case", "core.checkpoint", "core.commands", "core.errors", "core.events", "core.merkle",
         "core.model", "core.secret", "core.spreadsheet", "core.tally", "refusals", "refusals.*", "words", "words.*", "policies",
         "workflows"),

@@ -44,7 +44,7 @@ class Order(NamedTuple):
         """Return what `own` is beside `base`."""
         strict, loose = self.fault(own, base) is None, self.fault(base, own) is None
         if strict and loose:
-            return Verdict.SAME if own == base else Verdict.UNLIKE
+            return Verdict.SAME
         return Verdict.STRICTER if strict else Verdict.LOOSER if loose else Verdict.UNLIKE
 
 

@@ -29,6 +29,7 @@ from .glass import Glass
 from .log import log
 from .look import local
 from .once import Once
+from .pinned import Pinned
 from .reading import LOGGED_FROM, checked_why
 from .secrecy import Secrecy
 from .sweep import change_of, sweep
@@ -59,7 +60,7 @@ def open_engine(
     return engine
 
 
-class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
+class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting, Pinned):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from crisis_engine.store.log import LogReads
 from crisis_engine.store.master import Given, Masters, key_file_of
 from crisis_engine.store.migrate import make_current, refuse_other
 from crisis_engine.store.outbox import OutboxRows
+from crisis_engine.store.pinned import PinnedReads
 from crisis_engine.store.read import CaseReads
 from crisis_engine.store.read_log import ReadLogRows
 from crisis_engine.store.receipt import ReceiptRows
@@ -33,7 +34,7 @@ from crisis_engine.store.vault import Vault
 
 class Tx(
     CaseReads, CaseWrites, LogReads, OutboxRows, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, RotationRows, ForgetRows, LedgerRows,
-    TreeRows, EvidenceReads,
+    TreeRows, EvidenceReads, PinnedReads,
 ):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from .access import ACCESS
 from .audit import AUDIT
+from .author import AUTHOR
 from .draw import DRAW
 from .field import FIELD
 from .help import HELP
@@ -41,6 +42,6 @@ def keys() -> tuple[str, ...]:
 _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
-    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DRAW,
+    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DRAW, **AUTHOR,
 })
 """Every key with its text in each language; a key stands in one part only."""
