@@ -109,7 +109,8 @@ AUTHOR: Mapping[str, tuple[str, str]] = MappingProxyType({
         ("流程：做什么、谁做、什么顺序。数字一律写在时限文件里。\n"
          "第一行给编辑器用：crisis definitions schema workflow --out workflow.schema.json\n检查：crisis definitions check"),
         ("A workflow: what is done, by whom, in which order. Every number stands in a policy.\n"
-         "The first line is for editors: crisis definitions schema workflow --out workflow.schema.json\nTo check: crisis definitions check"),
+         "The first line is for editors: crisis definitions schema workflow --out workflow.schema.json\n"
+         "To check: crisis definitions check"),
     ),
     "scaffold.stage": (
         "阶段：未结束的写 lead（由哪一级办理），结束的写 final（如何结束）。每个阶段都要有路可走到结局。",
