@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from crisis_engine.store.sqlite import AMONG, listed
-from crisis_engine.store.statement import Statements
+from crisis_engine.store.statement import AMONG, Statements, listed
 
 _OPEN = f"SELECT count(*) FROM crisis_case c WHERE c.final IS NULL AND c.procedure {AMONG.format('procedures')}"  # noqa: S608 (constants)
 _RUNNING = (
