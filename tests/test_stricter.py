@@ -186,7 +186,7 @@ def told(policy: Policy, clock: str, risk: Risk, after: timedelta) -> tuple[int,
     """Return what the ladder has done so long after the due time, by the engine's own plan: height, roles, alarm, how often in all."""
     steps = Steps.of(policy, clock, risk)
     due = datetime(2026, 3, 2, tzinfo=UTC)
-    first = len(steps.rule.remind)
+    first = len(steps.remind)
     height, roles, alarm, many = 0, set(), False, 0
 
     def take(rung: Rung | None) -> None:
