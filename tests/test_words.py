@@ -20,6 +20,7 @@ from crisis_engine.words.access import ACCESS
 from crisis_engine.words.audit import AUDIT
 from crisis_engine.words.author import AUTHOR
 from crisis_engine.words.draw import DRAW
+from crisis_engine.words.explain import EXPLAIN
 from crisis_engine.words.field import FIELD
 from crisis_engine.words.help import HELP
 from crisis_engine.words.notice import NOTICES
@@ -35,7 +36,7 @@ FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "
             "read.", "roster.stop", "roster.warn", "definitions.workflows", "definitions.policies", "definitions.access",
             "definitions.retention", "keys.source.", "duty.", "dossier.", "pack.",
             "draw.short.", "draw.while.", "draw.on.", "diff.group.", "diff.verdict.", "diff.depth.", "diff.limit.", "diff.key.",
-            "scaffold.")
+            "scaffold.", "explain.runs.", "explain.due.", "explain.step.")
 """Keys that are put together from a name at run time."""
 
 
@@ -63,7 +64,7 @@ def test_no_text_has_a_character_that_terminals_draw_one_or_two_cells_wide(key: 
 
 
 def test_a_key_stands_in_one_part_only() -> None:
-    assert sum(map(len, (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, DRAW, AUTHOR))) == len(words.CATALOGUE)
+    assert sum(map(len, (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, DRAW, AUTHOR, EXPLAIN))) == len(words.CATALOGUE)
 
 
 def test_an_unknown_key_language_or_placeholder_is_a_key_error() -> None:

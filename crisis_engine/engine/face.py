@@ -23,6 +23,7 @@ from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 from .again import again
 from .audit import Audit
 from .compliance import Compliance
+from .explain import Explaining
 from .export import Export
 from .forget import Forgetting, erased_lines
 from .gather import Sources, actor_of, subject_of
@@ -61,7 +62,7 @@ def open_engine(
     return engine
 
 
-class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting, Pinned):
+class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting, Explaining, Pinned):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------

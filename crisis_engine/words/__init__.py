@@ -13,6 +13,7 @@ from .access import ACCESS
 from .audit import AUDIT
 from .author import AUTHOR
 from .draw import DRAW
+from .explain import EXPLAIN
 from .field import FIELD
 from .help import HELP
 from .notice import NOTICES
@@ -42,6 +43,6 @@ def keys() -> tuple[str, ...]:
 _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
-    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DRAW, **AUTHOR,
+    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DRAW, **AUTHOR, **EXPLAIN,
 })
 """Every key with its text in each language; a key stands in one part only."""
