@@ -32,9 +32,10 @@ from .log import log
 from .look import local
 from .once import Once
 from .pinned import Pinned
+from .post import Post
 from .reading import LOGGED_FROM, checked_why
 from .secrecy import Secrecy
-from .sweep import change_of, sweep
+from .sweep import Pace, change_of, sweep
 from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items, secrecy_shown
 from .worlds import held_case, new_number, new_token, people_known, stored_case
 
@@ -62,7 +63,7 @@ def open_engine(
     return engine
 
 
-class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting, Explaining, Pinned):
+class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting, Post, Explaining, Pinned):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------
@@ -272,20 +273,24 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting, Explaining, 
 
     # ---- the clock's side -------------------------------------------------------------------------------------------
 
-    def sweep(self, *, limit: int | None = None, share: tuple[int, int] = (0, 1)) -> SweepReport:
+    def sweep(self, *, limit: int | None = None, share: tuple[int, int] = (0, 1), pace: Pace | None = None) -> SweepReport:
         """Fire what is due and hand over what somebody left. Re-entrant; several may run at once; call it as often as you like.
 
         `share` (k, n) divides a large backlog among n sweepers, each a process of its own: (0, 2) and (1, 2) use two cores.
+        `pace` is asked before and after each batch, and may stop between two.
         """
         if not 0 <= share[0] < share[1]:
             raise BadInput(f"{share} is no share.", way_out="Give (k, n) with 0 <= k < n, such as (0, 2) and (1, 2).")
         now = self.now()
-        report = sweep(self.store, self._sources, self.now, self._failing, limit=limit, share=share)
+        report = sweep(self.store, self._sources, self.now, self._failing, limit=limit, share=share, pace=pace)
         self._watch(now, report)
         return report
 
     def deliver(self, *, limit: int | None = None) -> DeliverReport:
-        """Send what the outbox holds to the channels, at least once, always under one key."""
-        from .deliver import deliver  # noqa: PLC0415 - the channels are needed here alone
+        """Send what the outbox holds to the channels, at least once, always under one key. Several may do so at once.
 
-        return deliver(self.store, self._sources, self._channels, self.now(), lang=self._lang, link=self._link, limit=limit)
+        Without a channel nothing is marked: a notice that nobody carried stays in the outbox. At most `limit` messages are tried.
+        """
+        from .deliver import Delivery  # noqa: PLC0415 - the channels are needed here alone
+
+        return Delivery(self.store, self._sources, self._channels, self.now, self._lang, self._link).run(limit)

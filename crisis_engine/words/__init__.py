@@ -12,6 +12,7 @@ from types import MappingProxyType
 from .access import ACCESS
 from .audit import AUDIT
 from .author import AUTHOR
+from .daemon import DAEMON
 from .draw import DRAW
 from .explain import EXPLAIN
 from .field import FIELD
@@ -43,6 +44,7 @@ def keys() -> tuple[str, ...]:
 _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
-    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DRAW, **AUTHOR, **EXPLAIN,
+    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON,
+    **DRAW, **AUTHOR, **EXPLAIN,
 })
 """Every key with its text in each language; a key stands in one part only."""
