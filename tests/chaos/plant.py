@@ -138,11 +138,6 @@ def acknowledged_before_commit(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Seam, "writing", deaf))
 
 
-def roster_not_checked(stack: ExitStack) -> None:
-    """A sweep does not ask whether roster and calendar are still those by which it decided."""
-    stack.enter_context(patch.object(sweep, "_refuse_other", lambda *_: None))
-
-
 def rung_passed_over(stack: ExitStack) -> None:
     """After a rung the one after the next comes."""
     usual = Steps.after
@@ -167,7 +162,6 @@ PLANTS: dict[Callable[[ExitStack], None], str] = {
     new_key_for_each_try: r"nobody owes this message",
     key_not_checked: r"done \d times",
     acknowledged_before_commit: r"acknowledged and lost",
-    roster_not_checked: r"is away and holds|is no .* and holds|gone_holders",
     rung_passed_over: r"passed over",
     time_runs_back: r"time ran back",
 }
