@@ -33,7 +33,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("core.access", "core.check", "core.deadline", "core.evolve", "core.form", "core.guard", "core.network", "core.parse_*",
         "core.pen", "core.policy", "core.procedure", "core.resolve", "core.retention", "core.screening", "core.stricter", "core.workflow",
         "core.world"),
-    1: ("core", "core.calendar", "core.case", "core.checkpoint", "core.commands", "core.errors", "core.events", "core.merkle",
+    1: ("core", "core.calendar", "core.case", "core.checkpoint", "core.commands", "core.draft", "core.errors", "core.events", "core.merkle",
         "core.model", "core.secret", "core.spreadsheet", "core.tally", "refusals", "refusals.*", "words", "words.*", "policies",
         "workflows"),
 }  # fmt: skip

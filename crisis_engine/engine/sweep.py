@@ -26,6 +26,9 @@ from .view import SweepReport
 BATCH = 2_500
 """Cases in one transaction: large enough to share its pages and its fsync, small enough that a person's command waits < 0.5 s."""
 
+SHARED_BATCH = 1_000
+"""The same where others write beside a sweep (PostgreSQL): its cases are locked from the look at them to the commit."""
+
 FIRST_REST, LONGEST_REST = timedelta(minutes=1), timedelta(minutes=15)
 """How long a case rests that could not be decided, before it is tried again (D: our design)."""
 
@@ -57,6 +60,7 @@ class Counts:
     resting: frozenset[int] = frozenset()      # cases that failed before and are tried again later
     share: tuple[int, int] = (0, 1)            # which of how many sweepers this is
     waited: tuple[timedelta, int] = (timedelta(), 0)   # the longest that a due rung had waited, and the row of its case
+    waits: bool = False                        # whether it waits for cases that others have in hand, or passes them over
     told: Filter | None = None                 # of which cases a number may be told to whoever caused it; None stands for all
     seen: tuple[int, int] = (-1, -1)           # the versions of roster and calendar that it decides by, as they were …
     now: datetime = _NEVER                     # … at this instant, by which it decides
@@ -110,13 +114,14 @@ def change_of(stored: Stored | None, pen: Pen) -> Change:
 
 def sweep(
     store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], failing: Failing, *, limit: int | None = None,
-    batch: int = BATCH, share: tuple[int, int] = (0, 1),
+    batch: int | None = None, share: tuple[int, int] = (0, 1),
 ) -> SweepReport:
     """Hand over what somebody left, then fire what is due by now, soonest first, until nothing is or `limit` cases were written.
 
     `share` (k, n) makes this the k-th of n sweepers that divide the cases by their rows; all n together leave nothing due.
     """
     counts = Counts(share=share)
+    batch = batch or (BATCH if store.dialect == "sqlite" else SHARED_BATCH)
     with store.reading() as tx:
         now = counts.instant(tx, clock)
         ended = bool(tx.ended_presences(now, 1))
@@ -132,7 +137,10 @@ def sweep(
             before = counts.cases + len(counts.failed)
             for start in range(0, len(ids), most):
                 _one_batch(store, sources, clock, ids[start:start + most], counts)
-            if len(ids) < asked or counts.cases + len(counts.failed) == before:
+            stands = counts.cases + len(counts.failed) == before
+            if stands and ids and not counts.waits and store.dialect != "sqlite":
+                counts.waits = True    # somebody has them in hand: the last round waits for whoever that is
+            elif len(ids) < asked or stands:
                 break
     if counts.failed:
         with store.writing() as tx:
@@ -165,6 +173,9 @@ def _whole_batch(store: Store | HostStore, sources: Sources, clock: Callable[[],
 
     The versions of roster and calendar are claims too: whoever left in between was handed over already, and nobody would look again.
     """
+    if store.dialect != "sqlite":
+        _claimed_batch(store, sources, clock, ids, counts)
+        return
     with store.reading() as tx:
         now = counts.instant(tx, clock)
         changes = _gathered(tx, sources, now, ids, counts)
@@ -178,6 +189,20 @@ def _whole_batch(store: Store | HostStore, sources: Sources, clock: Callable[[],
             now = counts.instant(tx, clock)
             changes = _gathered(tx, sources, now, ids, counts)
             tx.append(changes)
+    counts.add(changes, now)
+
+
+def _claimed_batch(store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], ids: list[int], counts: Counts) -> None:
+    """Write what of a batch nobody else has in hand: the rows are locked in the order of their ids, those that others hold passed over.
+
+    So several sweepers divide what is due without knowing of each other, and no rung has two. Roster and calendar stand still from
+    the begin to the commit, for whoever changes them writes alone.
+    """
+    with store.writing() as tx:
+        now = counts.instant(tx, clock)
+        changes = _gathered(tx, sources, now, tx.claim(ids, now, wait=counts.waits), counts)
+        if changes:
+            tx.append(changes, whole=False)
     counts.add(changes, now)
 
 
@@ -228,7 +253,7 @@ def _one_by_one(store: Store | HostStore, sources: Sources, clock: Callable[[], 
         try:
             with store.writing() as tx:
                 now = counts.instant(tx, clock)
-                changes = _gathered(tx, sources, now, [case], counts)
+                changes = _gathered(tx, sources, now, tx.claim([case], now, wait=True), counts)
                 tx.append(changes)
             counts.add(changes, now)
         except Exception as error:
@@ -282,7 +307,7 @@ def _hand_over_all(store: Store | HostStore, sources: Sources, now: datetime, co
         for start in range(0, len(ids), BATCH):
             with store.writing() as tx:
                 _look_again(tx, sources, now, ids[start:start + BATCH], counts)
-        with store.writing() as tx:
+        with store.writing(alone=True) as tx:
             meanwhile = set(_left_by(tx, ended)).difference(ids)   # what another sweeper, who saw them present, gave them in between
             _look_again(tx, sources, now, sorted(meanwhile), counts)
             tx.mark_handed(ended, now)
@@ -307,6 +332,7 @@ def _left_by(tx: Tx, ended: Sequence[EndedPresence]) -> list[int]:
 
 
 def _look_again(tx: Tx, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> None:
+    tx.hold_cases(ids)
     stored = tx.cases(ids)
     resolver = sources.resolver(tx, units_of(stored), now)
 

@@ -57,7 +57,8 @@ class LedgerRows(Statements):
             self._bulk("INSERT INTO crisis_calendar_day (date, kind) VALUES (?, ?)", sorted(days))
             vacations = [(each.unit, each.first.isoformat(), each.last.isoformat()) for each in calendar.vacations]
             self._bulk("INSERT INTO crisis_vacation (unit, first, last) VALUES (?, ?, ?) ON CONFLICT (unit, first)"
-                       " DO UPDATE SET last = max(crisis_vacation.last, excluded.last)", vacations)
+                       " DO UPDATE SET last ="
+                       " CASE WHEN excluded.last > crisis_vacation.last THEN excluded.last ELSE crisis_vacation.last END", vacations)
             self.set_meta(_PUBLISHED_UNTIL, calendar.published_until.isoformat())
             self.set_meta("calendar_version", str(self.calendar_version() + version_step()))
 
