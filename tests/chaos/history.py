@@ -163,11 +163,8 @@ def messages(sent: Sequence[Sent], owed: Mapping[str, str], *, absent: Collectio
     a message made up, or one that was sent before its reason was written. When all is `finished`, everybody was reached; `absent`
     are keys that need not come any more.
     """
-    flaws = []
     text: dict[str, str] = {}
-    for one in sent:
-        if one.taken and text.setdefault(one.key, one.text) != one.text:
-            flaws.append(f"one key, two messages: {one.key}")
+    flaws = [f"one key, two messages: {one.key}" for one in sent if one.taken and text.setdefault(one.key, one.text) != one.text]
     flaws += [f"nobody owes this message: {key}" for key in text if key not in owed]
     if finished:
         flaws += [f"never arrived: {key}" for key in owed if key not in text and key not in absent]

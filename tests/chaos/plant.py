@@ -21,7 +21,7 @@ from crisis_engine.engine import face, sweep
 from crisis_engine.engine.once import Once
 from crisis_engine.engine.view import DeliverReport
 from crisis_engine.notify import Message, compose
-from crisis_engine.store import Change, Store, Tx, append
+from crisis_engine.store import Change, Store, Tx, append, prepare
 from crisis_engine.store.append import Batch, CaseWrites
 from tests.chaos.seam import Gateway, Seam
 
@@ -66,7 +66,7 @@ def commit_before_outbox(stack: ExitStack) -> None:
 def fire_before_claim(stack: ExitStack) -> None:
     """A sweep tells people as soon as it has decided, and only then asks whether the case is still as it was."""
     mine: dict[int, Gateway] = {}
-    made, prepare = Gateway.__init__, sweep.prepare
+    made = Gateway.__init__
 
     def noted(gateway: Gateway, *given: Any) -> None:  # noqa: ANN401 - whatever a gateway takes
         made(gateway, *given)
@@ -101,10 +101,10 @@ def mark_before_send(stack: ExitStack) -> None:
 
 def new_key_for_each_try(stack: ExitStack) -> None:
     """A message that is sent again goes under a key of its own."""
-    number, usual = count(), delivering.compose
+    number = count()
 
     def anew(*given: Any) -> Message:  # noqa: ANN401 - whatever compose takes
-        message = usual(*given)
+        message = compose(*given)
         return replace(message, key=f"{message.key}.{next(number)}")
 
     stack.enter_context(patch.object(delivering, "compose", anew))
@@ -144,7 +144,7 @@ def rung_passed_over(stack: ExitStack) -> None:
 
     def after(steps: Steps, clock: Clock, step: int, times: int, now: datetime) -> tuple[int, int, datetime]:
         following, count_, when = usual(steps, clock, step, times, now)
-        return min(following + 1, steps.last) if following > len(steps.rule.remind) else following, count_, when
+        return min(following + 1, steps.last) if following > len(steps.remind) else following, count_, when
 
     stack.enter_context(patch.object(Steps, "after", after))
 

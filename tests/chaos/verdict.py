@@ -21,7 +21,8 @@ _NOTICES = "SELECT key, people, what, why, due_at, urgent, at, not_before FROM c
 
 
 def find_flaws(
-    engine: Engine, now: datetime, calls: Sequence[Call], book: Sequence[Sent], *, finished: bool = True, unasked: frozenset[str] = frozenset(),
+    engine: Engine, now: datetime, calls: Sequence[Call], book: Sequence[Sent], *, finished: bool = True,
+    unasked: frozenset[str] = frozenset(),
 ) -> list[str]:
     """Return everything that is wrong with the engine's database, in sentences.
 
