@@ -10,10 +10,10 @@ from hypothesis import settings
 
 from crisis_engine.testing import open_test_engine
 
-from .postgres import postgres_empty, postgres_server, postgres_template, postgres_url
+from .postgres import postgres_bare, postgres_empty, postgres_schema, postgres_server, postgres_template, postgres_url
 from .story import City, copy_city
 
-__all__ = ["postgres_empty", "postgres_server", "postgres_template", "postgres_url"]
+__all__ = ["postgres_bare", "postgres_empty", "postgres_schema", "postgres_server", "postgres_template", "postgres_url"]
 
 settings.register_profile("untimed", deadline=None)   # a busy machine is no fault; speed is the benchmark's
 settings.load_profile("untimed")

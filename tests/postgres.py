@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from crisis_engine.store import Store
 from crisis_engine.testing import open_test_engine
 
 _USER = "crisis"
@@ -164,6 +165,33 @@ def postgres_template(postgres_server: Server, tmp_path_factory: pytest.TempPath
     return name, home
 
 
+@pytest.fixture(scope="session")
+def postgres_schema(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Return a database with the schema and nothing in it, and the folder of its files."""
+    name = postgres_server.create()
+    home = tmp_path_factory.mktemp("bare")
+    Store.open(postgres_server.url(name), home=home).close()
+    return name, home
+
+
+def _copied(server: Server, template: tuple[str, Path], folder: Path, patch: pytest.MonkeyPatch) -> Iterator[str]:
+    original, home = template
+    name = server.create(original)
+    for file in home.iterdir():
+        shutil.copy(file, folder / file.name.replace(original, name, 1))
+    patch.setenv("CRISIS_HOME", str(folder))
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def postgres_bare(
+    postgres_server: Server, postgres_schema: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    """Give the URL of a fresh database with the schema and nothing in it."""
+    yield from _copied(postgres_server, postgres_schema, tmp_path, monkeypatch)
+
+
 @pytest.fixture
 def postgres_empty(postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Give the URL of a database without a table; its files lie in the test's folder."""
@@ -178,10 +206,4 @@ def postgres_url(
     postgres_server: Server, postgres_template: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
     """Give the URL of a fresh sandbox database with the example city and no case; CRISIS_HOME names the folder of its files."""
-    template, home = postgres_template
-    name = postgres_server.create(template)
-    for file in home.iterdir():
-        shutil.copy(file, tmp_path / file.name.replace(template, name, 1))
-    monkeypatch.setenv("CRISIS_HOME", str(tmp_path))
-    yield postgres_server.url(name)
-    postgres_server.drop(name)
+    yield from _copied(postgres_server, postgres_template, tmp_path, monkeypatch)

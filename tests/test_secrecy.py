@@ -388,7 +388,7 @@ def test_a_new_key_file_is_never_written_over_another(tmp_path: Path) -> None:
 
 def sqlite_dump(path: Path) -> list[str]:
     with sqlite3.connect(path) as db:
-        dump = [line for line in db.iterdump() if "crisis_daemon" not in line]
+        dump = [line for line in db.iterdump() if "crisis_heartbeat" not in line]
     db.close()
     return dump
 

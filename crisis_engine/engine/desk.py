@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from crisis_engine.core.network import Gap, gaps
 from crisis_engine.core.pen import Pen
 from crisis_engine.core.resolve import is_within
 from crisis_engine.core.world import World
-from crisis_engine.definitions import load_policy_doc
+from crisis_engine.definitions import fingerprint, load_policy_doc
 from crisis_engine.store import Tx
 
 from .again import again
@@ -24,12 +24,13 @@ from .gate import refuse_own_duties, refuse_two_offices, touched_units
 from .gather import actor_of
 from .log import log
 from .look import sane
-from .sweep import BATCH, Counts, change_of, decided, hand_over, units_of
+from .sweep import BATCH, Counts, change_of, decided, hand_over, tell_watchers, units_of
 from .view import ClockView, SweepReport, clock_view
 from .worlds import Worlds, held_case
 
 if TYPE_CHECKING:
     from crisis_engine.core.procedure import Procedure
+    from crisis_engine.notify import Channel
     from crisis_engine.roster import RosterSet
 
 GAP = timedelta(minutes=10)
@@ -184,9 +185,8 @@ class Desk(Worlds):
         with self.store.writing() as tx:
             now = self.now()
             worlds = []
-            held = {each: held_case(tx, each) for each in sorted({number, other})}
             for each in (number, other):
-                stored = held[each]
+                stored = held_case(tx, each)
                 worlds.append((self._world(tx, now, by, stored), stored, number if each == other else other))
                 self._allow(tx, now, by, "case.link", stored=stored)
             if number == other:
@@ -222,6 +222,45 @@ class Desk(Worlds):
                 log("sweep.clock_ran_back", since=last.isoformat(), until=now.isoformat(), presences=tx.forget_handed(now))
             if last is not None and now - last > GAP and report.rungs:
                 tx.set_meta("last_gap", f"{last.isoformat()}/{now.isoformat()}")
+
+    def reload(self) -> str:
+        """Read definitions and rights again and go by them from now on; return their fingerprint.
+
+        A file that cannot be used changes nothing: DefinitionError names it.
+        """
+        with self.store.reading() as tx:
+            policies = tx.policies()
+        fresh = self._sources.anew(policies)
+        self._sources = fresh
+        return fingerprint(policies)
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """What `deliver` sends by."""
+        return self._channels
+
+    def use_channels(self, channels: Sequence[Channel]) -> None:
+        """Afterwards `deliver` sends by these."""
+        self._channels = tuple(channels)
+
+    def tell_operators(self, what: str, now: datetime) -> bool:
+        """Owe the operators a notice about the machine itself, under the number of the case whose clock is next; whether there is one.
+
+        A notice has no words of its own, and a city without an open case has nothing that could be late.
+        """
+        with self.store.writing() as tx:
+            row = tx.nearest_case()
+            if row is not None:
+                tell_watchers(tx, self._sources, now, {row}, what, ("operator",))
+        return row is not None
+
+    def trust_clock(self) -> datetime:
+        """Keep that somebody looked at the machine's clock and found it right: daemons that wait for that go on. Return what it says."""
+        with self.store.writing() as tx:
+            now = self.now()
+            tx.set_meta("clock_trusted", now.isoformat())
+        log("clock.trusted", now=now.isoformat())
+        return now
 
     def _ended(self, tx: Tx, row: int, procedure: Procedure) -> Iterator[ClockView]:
         for clock, status, ended_at in tx.ended_clocks(row):

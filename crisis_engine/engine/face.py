@@ -32,7 +32,7 @@ from .look import local
 from .once import Once
 from .reading import LOGGED_FROM, checked_why
 from .secrecy import Secrecy
-from .sweep import change_of, sweep
+from .sweep import Pace, change_of, sweep
 from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items, secrecy_shown
 from .worlds import held_case, new_number, new_token, people_known, stored_case
 
@@ -270,15 +270,16 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
 
     # ---- the clock's side -------------------------------------------------------------------------------------------
 
-    def sweep(self, *, limit: int | None = None, share: tuple[int, int] = (0, 1)) -> SweepReport:
+    def sweep(self, *, limit: int | None = None, share: tuple[int, int] = (0, 1), pace: Pace | None = None) -> SweepReport:
         """Fire what is due and hand over what somebody left. Re-entrant; several may run at once; call it as often as you like.
 
         `share` (k, n) divides a large backlog among n sweepers, each a process of its own: (0, 2) and (1, 2) use two cores.
+        `pace` is asked before and after each batch, and may stop between two.
         """
         if not 0 <= share[0] < share[1]:
             raise BadInput(f"{share} is no share.", way_out="Give (k, n) with 0 <= k < n, such as (0, 2) and (1, 2).")
         now = self.now()
-        report = sweep(self.store, self._sources, self.now, self._failing, limit=limit, share=share)
+        report = sweep(self.store, self._sources, self.now, self._failing, limit=limit, share=share, pace=pace)
         self._watch(now, report)
         return report
 

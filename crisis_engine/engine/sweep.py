@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from crisis_engine.core.access import ENGINE, Actor, Filter
 from crisis_engine.core.decide import decide_due, decide_presence
@@ -48,6 +49,16 @@ _ENGINE = Actor(ENGINE)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
+class Pace(Protocol):
+    """How a daemon holds a sweep back: engine and core have no stopwatch, so it brings its own."""
+
+    def size(self, most: int) -> int:
+        """Return how many cases the next batch takes, at most so many; it begins at this moment."""
+
+    def wrote(self, due: Sequence[datetime]) -> bool:
+        """Hear when the cases of a batch had been due, now that they are written; False stops the sweep before its next batch."""
+
+
 @dataclass(slots=True)
 class Counts:
     """What a sweep did so far."""
@@ -64,6 +75,7 @@ class Counts:
     told: Filter | None = None                 # of which cases a number may be told to whoever caused it; None stands for all
     seen: tuple[int, int] = (-1, -1)           # the versions of roster and calendar that it decides by, as they were …
     now: datetime = _NEVER                     # … at this instant, by which it decides
+    due: list[datetime] = field(default_factory=list)  # when the cases of the last batch had been due
 
     def instant(self, tx: Tx, clock: Callable[[], datetime]) -> datetime:
         """Return the instant to decide by: a new one whenever roster or calendar changed.
@@ -81,6 +93,7 @@ class Counts:
         for change in changes:
             if change.before is not None and change.before.case.next_at is not None:
                 self.waited = max(self.waited, (now - change.before.case.next_at, change.before.id))
+                self.due.append(change.before.case.next_at)
             self.rungs += sum(1 for event in change.events if event.kind == "rung_fired")
             self.raised += change.before is not None and change.after.tier.rank > change.before.case.tier.rank
 
@@ -114,11 +127,12 @@ def change_of(stored: Stored | None, pen: Pen) -> Change:
 
 def sweep(
     store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], failing: Failing, *, limit: int | None = None,
-    batch: int | None = None, share: tuple[int, int] = (0, 1),
+    batch: int | None = None, share: tuple[int, int] = (0, 1), pace: Pace | None = None,
 ) -> SweepReport:
     """Hand over what somebody left, then fire what is due by now, soonest first, until nothing is or `limit` cases were written.
 
     `share` (k, n) makes this the k-th of n sweepers that divide the cases by their rows; all n together leave nothing due.
+    `pace` says how large each batch is, and may stop the sweep between two of them.
     """
     counts = Counts(share=share)
     batch = batch or (BATCH if store.dialect == "sqlite" else SHARED_BATCH)
@@ -135,8 +149,8 @@ def sweep(
             with store.reading() as tx:
                 ids = _due(tx, now, asked, counts)
             before = counts.cases + len(counts.failed)
-            for start in range(0, len(ids), most):
-                _one_batch(store, sources, clock, ids[start:start + most], counts)
+            if not _batches(store, sources, clock, ids, most, counts, pace):
+                break
             stands = counts.cases + len(counts.failed) == before
             if stands and ids and not counts.waits and store.dialect != "sqlite":
                 counts.waits = True    # somebody has them in hand: the last round waits for whoever that is
@@ -144,17 +158,33 @@ def sweep(
                 break
     if counts.failed:
         with store.writing() as tx:
-            _tell_watchers(tx, sources, now, counts.failed, "sweep_failed")
+            tell_watchers(tx, sources, now, counts.failed, "sweep_failed")
     if counts.waited[0] > OUTAGE:
         log("sweep.outage", waited_s=int(counts.waited[0].total_seconds()))
         with store.writing() as tx:
-            _tell_watchers(tx, sources, now, {counts.waited[1]}, "sweep_gap")
+            tell_watchers(tx, sources, now, {counts.waited[1]}, "sweep_gap")
     failing.note(counts.failed, now)
     with store.reading() as tx:
         next_at = tx.next_at()
     if counts.cases or counts.failed:
         log("sweep.finished", cases=counts.cases, rungs=counts.rungs, raised=counts.raised, failed=len(counts.failed))
     return SweepReport(counts.cases, counts.rungs, counts.raised, counts.handed_over, len(counts.failed), next_at)
+
+
+def _batches(
+    store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], ids: list[int], most: int, counts: Counts, pace: Pace | None,
+) -> bool:
+    """Write the cases batch by batch; return whether to go on."""
+    start = 0
+    while start < len(ids):
+        size = most if pace is None else pace.size(most)
+        counts.due.clear()
+        _one_batch(store, sources, clock, ids[start:start + size], counts)
+        start += size
+        if pace is not None and not pace.wrote(counts.due):
+            return False
+    counts.due.clear()
+    return True
 
 
 def _one_batch(store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], ids: list[int], counts: Counts) -> None:
@@ -226,7 +256,9 @@ def _due(tx: Tx, now: datetime, most: int, counts: Counts) -> list[int]:
     return sorted([case for case in tx.due(now, most + len(left_out), counts.share) if case not in left_out][:most])
 
 
-def _tell_watchers(tx: Tx, sources: Sources, now: datetime, rows: set[int], what: str) -> None:
+def tell_watchers(
+    tx: Tx, sources: Sources, now: datetime, rows: set[int], what: str, watchers: Sequence[str] = WATCHERS,
+) -> None:
     """Tell the watchers of cases that cannot be moved, at every try, or of the one that an outage kept longest."""
     for row in sorted(rows):
         try:
@@ -237,7 +269,7 @@ def _tell_watchers(tx: Tx, sources: Sources, now: datetime, rows: set[int], what
         case = stored.case
         resolver = sources.resolver(tx, {case.unit}, now)
         people = tuple(dict.fromkeys(
-            duty.person for place in resolver.chain(case.unit).values() for role in WATCHERS
+            duty.person for place in resolver.chain(case.unit).values() for role in watchers
             for duty in resolver.holders(place, role, case.recused)
         ))
         if people:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from crisis_engine.core.errors import Busy, StoreError
 from crisis_engine.store import sqlite
 from crisis_engine.store.append import CaseWrites
+from crisis_engine.store.daemon import DaemonRows
 from crisis_engine.store.dialect import BEGIN, Dialect, PoolTimeout, dialect_named, parse
 from crisis_engine.store.evidence import EvidenceReads
 from crisis_engine.store.forget import ForgetRows
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 class Tx(
     CaseReads, CaseWrites, LogReads, OutboxRows, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, RotationRows, ForgetRows, LedgerRows,
-    TreeRows, EvidenceReads, Holds,
+    TreeRows, EvidenceReads, Holds, DaemonRows,
 ):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 

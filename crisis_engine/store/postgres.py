@@ -165,7 +165,7 @@ def spelled(sql: str) -> str:
     """Return one of our statements as psycopg knows it: named binds, arrays, JSON; all are written in this package."""
     sql = _AMONG.sub(r"= ANY(:\1)", sql)
     sql = _FIELD.sub(lambda found: f"({found[1]}::jsonb #>> '{{{found[2].replace('.', ',')}}}')", sql)
-    sql = sql.replace("X'00'", r"'\x00'::bytea")
+    sql = sql.replace("X'00'", r"'\x00'::bytea").replace("instr(", "strpos(")
 
     def token(found: re.Match[str]) -> str:
         text, cast_, name, _percent = found.groups()

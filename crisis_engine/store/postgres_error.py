@@ -62,7 +62,7 @@ def _of_server(origin: psycopg.Error) -> CrisisError:
     state = origin.sqlstate or ""
     if state in _NO_TEXT or (isinstance(origin, DataError) and not state):
         return BadInput("A text holds a character that no text may hold.", way_out="Type that text anew.")
-    if state.startswith("23") or state == "P0001":
+    if state.startswith("23"):
         return _refused(origin)
     if not state and isinstance(origin, OperationalError):
         return _unreachable(str(origin))

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class Ear:
     """Listens on a connection of its own, outside every transaction."""
 
-    def __init__(self, driver: psycopg.Connection[Any]) -> None:
+    def __init__(self, driver: psycopg.Connection[Any], pooled: object) -> None:
         self._driver = driver
+        self._pooled = pooled   # who lets go of it closes the connection
 
     def wait(self, seconds: float) -> bool:
         """Wait at most so long; whether the nearest deadline came nearer. Raises StoreError when the connection was lost: listen anew."""
@@ -37,9 +38,9 @@ def ear_on(engine: Engine) -> Ear:
     """Return what listens on a new connection to the engine's database."""
     try:
         pooled = engine.raw_connection()
-        pooled.detach()   # it is the listener's now, and does not count among those of the pool
         driver: Any = pooled.driver_connection
+        pooled.detach()   # it is the listener's now, and does not count among those of the pool
         driver.execute(f"LISTEN {CHANNEL}")
     except (DBAPIError, PoolTimeout, psycopg.Error) as error:
         raise translate(error) from error
-    return Ear(driver)
+    return Ear(driver, pooled)

@@ -44,7 +44,7 @@ def spelled(trigger: str) -> Iterator[str]:
     for pattern, other in _SPELLINGS:
         condition = pattern.sub(other, condition)
     when, inside = _divided(condition)
-    refusal = f"RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = '{words}';"
+    refusal = f"RAISE EXCEPTION USING ERRCODE = '23000', MESSAGE = '{words}';"
     body = f"IF {inside} THEN {refusal} END IF; RETURN {'OLD' if event == 'DELETE' else 'NEW'};" if inside else refusal
     yield f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$ BEGIN {body} END $$"
     yield (f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW {f'WHEN ({when}) ' if when else ''}"
