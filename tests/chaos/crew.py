@@ -116,7 +116,7 @@ class Crew:
         file = self.folder / f"{name}.fell"
         return file.read_text(encoding="utf-8") if file.exists() else "without a word"
 
-    def judge(self, url: str = "") -> list[str]:
+    def judge(self, url: str = "", unasked: frozenset[str] = frozenset()) -> list[str]:
         """Let one last process do what is owed, then return every flaw that is found."""
         for name in list(self.pids):
             self.kill(name)
@@ -141,7 +141,7 @@ class Crew:
             self.faults["messages"] = len({one.key for one in book})
             with engine.store.reading() as tx:
                 self.faults["rungs"] = int(tx._value("SELECT count(*) FROM crisis_event WHERE kind = 'rung_fired'"))  # noqa: SLF001 - counts
-            return find_flaws(engine, now[0], calls, book)
+            return find_flaws(engine, now[0], calls, book, unasked=unasked)
 
 
 class _Patient(Book):
