@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 
 
@@ -40,6 +41,7 @@ class Runner:
         self.point = "born"
         self.done = False
         self.fault: BaseException | None = None   # what ended it that nobody foresaw
+        self.committed_at: datetime | None = None   # when it committed last: of whoever sends, since when its claim holds
         self._life, self._passes = life, passes
         self._told = Told(Order.GO)
         self._go, self._back = threading.Lock(), threading.Lock()   # both taken: a release hands the baton on

@@ -55,7 +55,8 @@ class Simulation(People):
         self.path = folder / "city.db"
         copy_city(template(), self.path)
         try:
-            with patch("secrets.choice", Random(self.seed).choice), self._watched():
+            chance = patch("crisis_engine.engine.deliver.chance", Random(self.seed).random)
+            with patch("secrets.choice", Random(self.seed).choice), chance, self._watched():
                 try:
                     for _step in range(self.steps):
                         self._tick()

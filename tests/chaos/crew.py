@@ -37,7 +37,8 @@ class Crew:
         self.stopped: dict[str, float] = {}    # until when
         self._roles = ["writer"] * writers + ["daemon"] * daemons
         self._number = 0
-        self._server = subprocess.Popen([sys.executable, "-m", "tests.chaos.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+        self._server = subprocess.Popen([sys.executable, "-m", "tests.chaos.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        cwd=ROOT)
 
     def __enter__(self) -> Self:
         for role in self._roles:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from crisis_engine.core import events as ev
 from crisis_engine.core.events import Notice
@@ -29,13 +29,18 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One message as its receiver saw it: who sent it, under which key, what it said, and whether the receiver took it."""
+    """One message as its receiver saw it: under which key, to whom, and whether the receiver took it and said so.
+
+    `by`, `fence` and `claimed` say who sent it under which claim, and since when that held.
+    """
 
     key: str
-    text: str
-    by: str = ""
-    at: datetime | None = None
+    to: str
     taken: bool = True
+    answered: bool = True
+    by: str = ""
+    fence: int = 0
+    claimed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +164,29 @@ def still_due(lives: Iterable[tuple[str, datetime | None]], now: datetime) -> li
 def messages(sent: Sequence[Sent], owed: Mapping[str, str], *, absent: Collection[str] = (), finished: bool) -> list[str]:
     """Compare what the receivers took with what was owed (key -> receiver).
 
-    A message may come again, always under its key and saying the same: then its receiver takes it once. A key that nobody owes is
+    A message may come again, always under its key: then its receiver takes it once. A key that nobody owes is
     a message made up, or one that was sent before its reason was written. When all is `finished`, everybody was reached; `absent`
     are keys that need not come any more.
     """
-    text: dict[str, str] = {}
-    flaws = [f"one key, two messages: {one.key}" for one in sent if one.taken and text.setdefault(one.key, one.text) != one.text]
-    flaws += [f"nobody owes this message: {key}" for key in text if key not in owed]
+    taken: dict[str, str] = {}
+    flaws = [f"one key, two receivers: {one.key}" for one in sent if one.taken and taken.setdefault(one.key, one.to) != one.to]
+    flaws += [f"nobody owes this message: {key}" for key in taken if key not in owed]
+    flaws += [f"{to} got what is for {owed[key]}: {key}" for key, to in taken.items() if owed.get(key, to) != to]
     if finished:
-        flaws += [f"never arrived: {key}" for key in owed if key not in text and key not in absent]
+        flaws += [f"never arrived: {key}" for key in owed if key not in taken and key not in absent]
+    return flaws
+
+
+def sent_again(sent: Iterable[Sent], lease: timedelta) -> list[str]:
+    """Return the messages that somebody sent although another claim of them held, or had come through."""
+    flaws = []
+    last: dict[str, Sent] = {}
+    for one in sent:
+        before = last.get(one.key)
+        late = before is not None and one.fence < before.fence   # a claim that had run out: the receiver sees the smaller fence
+        if before is not None and not late and one.claimed is not None and before.claimed is not None \
+                and before.taken and before.answered and one.claimed < before.claimed + lease:
+            flaws.append(f"sent by {before.by} and again by {one.by} within the lease: {one.key}")
+        if not late:
+            last[one.key] = one
     return flaws

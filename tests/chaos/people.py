@@ -80,10 +80,10 @@ class People:
 
     @contextmanager
     def _open(self, runner: Runner) -> Iterator[Engine]:
-        gateway = Gateway(runner, self.book, lambda: self.now)
+        gateway = Gateway(runner, self.book)
         engine = open_engine(f"sqlite:///{self.path}", clock=lambda: self.now, channels=(gateway,), create=False)
         assert isinstance(engine.store, Store)
-        Seam(runner, self.lock, engine.store)
+        Seam(runner, self.lock, engine.store, lambda: self.now)
         _know(engine, revised=runner.name in self.revised)
         try:
             yield engine

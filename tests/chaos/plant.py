@@ -16,13 +16,13 @@ from crisis_engine.core import pen
 from crisis_engine.core.case import Clock
 from crisis_engine.core.deadline import Steps
 from crisis_engine.core.errors import StoreError
-from crisis_engine.engine import deliver as delivering
 from crisis_engine.engine import face, sweep
+from crisis_engine.engine.deliver import LEASE, Delivery, Outcome
 from crisis_engine.engine.once import Once
-from crisis_engine.engine.view import DeliverReport
-from crisis_engine.notify import Message, compose
-from crisis_engine.store import Change, Store, Tx, append, prepare
+from crisis_engine.notify import Message
+from crisis_engine.store import Change, Tx, append, prepare
 from crisis_engine.store.append import Batch, CaseWrites
+from crisis_engine.store.message import MessageRow, MessageRows
 from tests.chaos.seam import Gateway, Seam
 
 
@@ -76,7 +76,7 @@ def fire_before_claim(stack: ExitStack) -> None:
         for change in changes:
             for notice in change.notices:
                 for person in notice.people:
-                    mine[get_ident()].send(compose(notice, None, person, None, "zh", ""))
+                    mine[get_ident()].send(Message(f"{notice.key}:{person}", person, "", "", notice.case, urgent=True))
         return prepare(changes, first_id)
 
     stack.enter_context(patch.object(Gateway, "__init__", noted))
@@ -84,30 +84,40 @@ def fire_before_claim(stack: ExitStack) -> None:
 
 
 def mark_before_send(stack: ExitStack) -> None:
-    """A notice is marked as sent before it goes out."""
+    """A message is marked as sent before it goes out."""
 
-    def deliver(store: Store, sources: Any, channels: Any, now: datetime, *, lang: str, link: str, limit: int | None) -> DeliverReport:  # noqa: ANN401 - the engine's own
-        with store.reading() as tx:
-            waiting = delivering._gather(tx, sources, now, limit or 200)  # noqa: SLF001 - a saboteur
-        if waiting.notices:
-            with store.writing() as tx:
-                tx.mark_sent([one.id for one in waiting.notices], now)
-        for one in waiting.notices:
-            delivering._send(one, waiting, channels, lang, link)  # noqa: SLF001 - a saboteur
-        return DeliverReport(len(waiting.notices), 0, 0, "")
+    def send_some(delivery: Delivery, most: int) -> bool:
+        with delivery.store.writing() as tx:
+            now = delivery.clock()
+            letters = delivery._open(tx, now, tx.claim_messages(now, most, LEASE))  # noqa: SLF001 - a saboteur
+            room = delivery._mailroom(tx, now)  # noqa: SLF001 - a saboteur
+            for letter in letters:
+                delivery._mark(room, Outcome(letter))  # noqa: SLF001 - a saboteur
+        return [delivery._send(letter) for letter in letters] != []  # noqa: SLF001 - a saboteur
 
-    stack.enter_context(patch.object(delivering, "deliver", deliver))
+    stack.enter_context(patch.object(Delivery, "_send_some", send_some))
 
 
 def new_key_for_each_try(stack: ExitStack) -> None:
     """A message that is sent again goes under a key of its own."""
-    number = count()
+    number, usual = count(), Delivery._composed  # noqa: SLF001 - a saboteur
 
-    def anew(*given: Any) -> Message:  # noqa: ANN401 - whatever compose takes
-        message = compose(*given)
+    def anew(delivery: Delivery, *given: Any) -> Message:  # noqa: ANN401 - whatever it is made of
+        message = usual(delivery, *given)
         return replace(message, key=f"{message.key}.{next(number)}")
 
-    stack.enter_context(patch.object(delivering, "compose", anew))
+    stack.enter_context(patch.object(Delivery, "_composed", anew))
+
+
+def lease_ignored(stack: ExitStack) -> None:
+    """Whoever delivers takes also what another has claimed."""
+    usual = MessageRows.claim_messages
+
+    def claim(tx: MessageRows, *given: Any) -> list[MessageRow]:  # noqa: ANN401 - whatever a claim takes
+        tx._run("UPDATE crisis_message SET lease_until = NULL")  # noqa: SLF001 - a saboteur
+        return usual(tx, *given)
+
+    stack.enter_context(patch.object(MessageRows, "claim_messages", claim))
 
 
 def key_not_checked(stack: ExitStack) -> None:
@@ -157,9 +167,10 @@ def time_runs_back(stack: ExitStack) -> None:
 PLANTS: dict[Callable[[ExitStack], None], str] = {
     no_version_check: r"row and log differ|columns and header|flaws|not the next|== \[\]",
     commit_before_outbox: r"was not told|nobody was alarmed",
-    fire_before_claim: r"nobody owes this message|one key, two messages",
+    fire_before_claim: r"nobody owes this message|within the lease",
     mark_before_send: r"never arrived",
     new_key_for_each_try: r"nobody owes this message",
+    lease_ignored: r"within the lease",
     key_not_checked: r"done \d times",
     acknowledged_before_commit: r"acknowledged and lost",
     rung_passed_over: r"passed over",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -40,10 +40,10 @@ def disk_failed() -> StoreError:
 
 
 class Seam:
-    """Stands around the transactions of one process' store; `plant` may be told of each commit (see plant.py)."""
+    """Stands around the transactions of one process' store."""
 
-    def __init__(self, runner: Runner, lock: WriteLock, store: Store) -> None:
-        self._runner, self._lock = runner, lock
+    def __init__(self, runner: Runner, lock: WriteLock, store: Store, clock: Callable[[], datetime]) -> None:
+        self._runner, self._lock, self._clock = runner, lock, clock
         self._reading, self._writing = store.reading, store.writing
         for name in ("reading", "writing"):
             setattr(store, name, getattr(self, name))
@@ -76,6 +76,7 @@ class Seam:
                     raise disk_failed()
         finally:
             self._lock.holder = None
+        self._runner.committed_at = self._clock()
         if self._runner.stand("done").order is Order.LOSE:
             raise StoreError("The connection was lost.", way_out="Send the command again under its key.")
 
@@ -103,17 +104,18 @@ class Gateway:
 
     name = "gateway"
 
-    def __init__(self, runner: Runner, book: list[Sent], clock: Callable[[], datetime]) -> None:
-        self._runner, self._book, self._clock = runner, book, clock
+    def __init__(self, runner: Runner, book: list[Sent]) -> None:
+        self._runner, self._book = runner, book
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message) -> str:
         """Hand the message over; the gateway may refuse it, or take it and keep silent."""
+        claimed = self._runner.committed_at
+        sent = Sent(message.key, message.to, by=self._runner.name, fence=message.fence, claimed=claimed)
         if self._runner.stand("send").order is Order.FAIL:
-            self._note(message, taken=False)
+            self._book.append(replace(sent, taken=False))
             raise DeliveryFailed("the gateway is down")
-        self._note(message, taken=True)
+        self._book.append(sent)
         if self._runner.stand("sent").order is Order.LOSE:
-            raise DeliveryFailed("the gateway did not answer in time")
-
-    def _note(self, message: Message, *, taken: bool) -> None:
-        self._book.append(Sent(message.key, f"{message.to}: {message.body}", self._runner.name, self._clock(), taken))
+            self._book[self._book.index(sent)] = replace(sent, answered=False)
+            raise DeliveryFailed("the gateway did not answer in time", unsure=True)
+        return ""

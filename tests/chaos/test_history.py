@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.chaos.history import (
     lost_or_doubled,
     messages,
     rungs,
+    sent_again,
     still_due,
     untold,
     verdicts,
@@ -142,17 +144,18 @@ def test_whom_a_rung_calls_on_stands_in_a_notice_of_that_moment() -> None:
 
 
 def test_a_message_may_come_again_under_its_key_and_must_come_once() -> None:
-    once = Sent("A-2:p-11", "text")
-    assert messages([once, once, Sent("A-3:p-1", "x", taken=False)], {"A-2:p-11": "p-11"}, finished=True) == []
+    once = Sent("A-2:p-11", "p-11")
+    assert messages([once, once, Sent("A-3:p-1", "p-1", taken=False)], {"A-2:p-11": "p-11"}, finished=True) == []
     assert messages([], {"A-2:p-11": "p-11"}, finished=False) == []
     assert messages([], {"A-2:p-11": "p-11"}, absent={"A-2:p-11"}, finished=True) == []
 
 
 @pytest.mark.parametrize(("sent", "flaw"), [
     ([], "never arrived: A-2:p-11"),
-    ([Sent("A-2:p-11", "text", taken=False)], "never arrived: A-2:p-11"),
-    ([Sent("A-2:p-11", "text"), Sent("A-2:p-11", "other")], "one key, two messages: A-2:p-11"),
-    ([Sent("A-2:p-11", "text"), Sent("A-2:p-11.again", "text")], "nobody owes this message: A-2:p-11.again"),
+    ([Sent("A-2:p-11", "p-11", taken=False)], "never arrived: A-2:p-11"),
+    ([Sent("A-2:p-11", "p-11"), Sent("A-2:p-11", "p-12")], "one key, two receivers: A-2:p-11"),
+    ([Sent("A-2:p-11", "p-11"), Sent("A-2:p-11.again", "p-11")], "nobody owes this message: A-2:p-11.again"),
+    ([Sent("A-2:p-11", "p-12")], "p-12 got what is for p-11: A-2:p-11"),
 ])
 def test_a_message_lost_changed_or_made_up_is_named(sent: list[Sent], flaw: str) -> None:
     assert messages(sent, {"A-2:p-11": "p-11"}, finished=True) == [flaw]
@@ -160,3 +163,14 @@ def test_a_message_lost_changed_or_made_up_is_named(sent: list[Sent], flaw: str)
 
 def test_a_risk_is_no_key() -> None:
     assert words([life(ev.RiskRaised(case="A", seq=1, at=NOW, by="p-11", risk=Risk.RED, secret={"text": "<k>"}))], lambda text: text) == {}
+
+
+def test_a_message_goes_again_only_after_its_lease_or_a_failure() -> None:
+    lease, later = timedelta(minutes=5), NOW + timedelta(minutes=5)
+    first = Sent("k", "p", by="d1", fence=1, claimed=NOW)
+    assert sent_again([first, Sent("k", "p", by="d2", fence=2, claimed=NOW)], lease) == ["sent by d1 and again by d2 within the lease: k"]
+    assert sent_again([first, Sent("k", "p", by="d2", fence=2, claimed=later)], lease) == []
+    for failed in (replace(first, taken=False), replace(first, answered=False)):
+        assert sent_again([failed, Sent("k", "p", by="d2", fence=2, claimed=NOW)], lease) == []
+    late = [Sent("k", "p", by="d2", fence=2, claimed=later), first]   # d1 stood still, and goes on when its claim has run out
+    assert sent_again(late, lease) == []

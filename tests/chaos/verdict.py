@@ -11,9 +11,10 @@ from crisis_engine.core.case import Case
 from crisis_engine.core.events import Notice
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.doctor import examine
+from crisis_engine.engine.deliver import LEASE
 from crisis_engine.store import Tx
-from crisis_engine.store.instant import instant, instant_or_none
-from tests.chaos.history import Call, Life, Sent, lost_or_doubled, messages, rungs, still_due, untold, words
+from crisis_engine.store.instant import instant, instant_or_none, micros
+from tests.chaos.history import Call, Life, Sent, lost_or_doubled, messages, rungs, sent_again, still_due, untold, words
 from tests.promise import FACT
 
 _KEY = re.compile(f"{FACT}<(.+?)>")
@@ -40,11 +41,10 @@ def find_flaws(
     if finished:
         flaws += still_due([(stored.case.number, stored.case.next_at) for stored in cases if stored.case.open], now)
     flaws += lost_or_doubled(calls, words(lives, key_of))
-    recused = {stored.case.number: stored.case.recused for stored in cases}
-    owed = {f"{notice.key}:{person}": (notice, person) for life in lives for notice in life.notices for person in notice.people}
-    absent = {key for key, (notice, person) in owed.items()
-              if person in recused[notice.case] or (notice.not_before is not None and notice.not_before > now)}
-    flaws += messages(book, {key: person for key, (_notice, person) in owed.items()}, absent=absent, finished=finished)
+    with engine.store.reading() as tx:
+        owed, absent = _messages(tx, micros(now))
+        missing = _not_shared_out(tx, micros(now)) if finished else []
+    flaws += messages(book, owed, absent=absent, finished=finished) + sent_again(book, LEASE) + missing
     found = [one for one in examine(engine) if not one.ok and one.name not in unasked]
     return flaws + [f"doctor: {one.text_en} {', '.join(one.cases)}" for one in found]
 
@@ -57,6 +57,23 @@ def key_of(text: str) -> str | None:
 
 def _numbers(tx: Tx) -> list[int]:
     return [row for (row,) in tx._rows("SELECT id FROM crisis_case ORDER BY id")]  # noqa: SLF001 - asks what no call of the store gives
+
+
+def _messages(tx: Tx, now: int) -> tuple[dict[str, str], set[str]]:
+    """Return whom each message is for, and which of them need not have come: dead or dropped ones, and those that wait for their time."""
+    rows = tx._rows("SELECT key, person, status, next_try_at FROM crisis_message ORDER BY id")  # noqa: SLF001 - likewise
+    came = {key for key, _person, status, _at in rows if status == "sent"}
+    waits = {key for key, _person, status, at in rows if status in {"dead", "dropped"} or (status == "waiting" and at > now)}
+    return {key: person for key, person, _status, _at in rows}, waits - came
+
+
+def _not_shared_out(tx: Tx, now: int) -> list[str]:
+    """Return the notices of which somebody has no message at all, who is not recused."""
+    carried = set(tx._rows("SELECT l.notice_id, m.person FROM crisis_message_notice l JOIN crisis_message m ON m.id = l.message_id"))  # noqa: SLF001 - likewise
+    recused = set(tx._rows("SELECT case_id, person FROM crisis_recusal"))  # noqa: SLF001 - likewise
+    sql = "SELECT id, key, case_id, people FROM crisis_notice WHERE not_before IS NULL OR not_before <= :now ORDER BY id"
+    return [f"never sent: {key}:{person}" for row, key, case, people in tx._rows(sql, now=now) for person in people.split(",")  # noqa: SLF001 - likewise
+            if (row, person) not in carried and (case, person) not in recused]
 
 
 def _notices(tx: Tx, row: int, case: Case) -> Iterator[Notice]:

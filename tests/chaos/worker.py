@@ -59,14 +59,15 @@ class Book:
         self._task, self._rnd = task, Random(task.seed)
         self._file = os.open(Path(task.folder) / BOOK, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message) -> str:
         """Take the message, refuse it, or take it and keep silent."""
         chance = self._rnd.random()
         if chance < 0.05:
             raise DeliveryFailed("the gateway is down")
-        _append(self._file, {"key": message.key, "text": f"{message.to}: {message.body}", "by": self._task.name})
+        _append(self._file, {"key": message.key, "to": message.to, "by": self._task.name})
         if chance < 0.1:
-            raise DeliveryFailed("the gateway did not answer in time")
+            raise DeliveryFailed("the gateway did not answer in time", unsure=True)
+        return ""
 
 
 def live(task: Task) -> None:
@@ -145,7 +146,7 @@ def heard(folder: Path) -> tuple[list[Call], list[Sent]]:
     for file in sorted(folder.glob("*.jsonl")):
         lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
         if file.name == BOOK:
-            book = [Sent(line["key"], line["text"], line["by"]) for line in lines]
+            book = [Sent(line["key"], line["to"], by=line["by"]) for line in lines]
             continue
         calls += [Call(line["key"], line["outcome"], line["answer"]) for line in lines if "key" in line]
         calls += [Call(command["key"], UNKNOWN) for command in open_calls(file)]
