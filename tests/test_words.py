@@ -22,6 +22,7 @@ from crisis_engine.words.field import FIELD
 from crisis_engine.words.help import HELP
 from crisis_engine.words.notice import NOTICES
 from crisis_engine.words.refusal import REFUSALS
+from crisis_engine.words.rehearse import REHEARSE
 from crisis_engine.words.screen import SCREENS
 from crisis_engine.words.secret import SECRETS
 
@@ -58,7 +59,7 @@ def test_no_text_has_a_character_that_terminals_draw_one_or_two_cells_wide(key: 
 
 
 def test_a_key_stands_in_one_part_only() -> None:
-    assert sum(map(len, (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT))) == len(words.CATALOGUE)
+    assert sum(map(len, (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, REHEARSE))) == len(words.CATALOGUE)
 
 
 def test_an_unknown_key_language_or_placeholder_is_a_key_error() -> None:

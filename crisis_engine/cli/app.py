@@ -13,7 +13,7 @@ from crisis_engine.cli.command import COMMANDS, take_shared, with_shared
 from crisis_engine.cli.page import help_page
 from crisis_engine.words import say
 
-PARTS = ("database", "person", "case", "access", "clockwork", "definition", "keys", "forget", "audit", "compliance")
+PARTS = ("database", "person", "case", "access", "clockwork", "definition", "rehearse", "keys", "forget", "audit", "compliance")
 """The modules that hold commands."""
 
 ORDER = [
