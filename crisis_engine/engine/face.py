@@ -21,6 +21,7 @@ from crisis_engine.core.world import World
 from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 
 from .audit import Audit
+from .backtest import Backtest
 from .compliance import Compliance
 from .export import Export
 from .forget import Forgetting, erased_lines
@@ -59,7 +60,7 @@ def open_engine(
     return engine
 
 
-class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
+class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------
