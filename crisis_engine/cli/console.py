@@ -97,15 +97,17 @@ class Console:
     @contextmanager
     def engine(
         self, *, create: bool = False, reads: bool = False, sandbox: bool = False, channels: Sequence[Channel] = (),
+        level: str = "",
     ) -> Iterator[Engine]:
         """Open the engine and close it again. CRISIS_NOW sets its clock where the database is a sandbox, and is refused elsewhere.
 
-        `reads` says that the command logs nothing, so that it need not pay for a logger; `sandbox` makes a new database one.
+        `reads` says that the command logs nothing, so that it need not pay for a logger; `sandbox` makes a new database one; `level`
+        is from where up it logs where the environment does not say.
         """
         if not reads:
             from crisis_engine.cli.log import configure
 
-            configure(self.env)
+            configure({"CRISIS_LOG_LEVEL": level, **self.env} if level else self.env)
         from crisis_engine import open_engine
 
         clock = self._sandbox_clock()
@@ -263,6 +265,11 @@ class Console:
         self.rich(table)
 
 
-def path_of_notices(to: Path | None, env: Mapping[str, str]) -> Path:
-    """Return the file that `deliver` writes to."""
-    return to or Path(env.get("CRISIS_NOTICES") or "crisis-notices.jsonl")
+def channels_of(to: Path | None, channels: Path | None, env: Mapping[str, str]) -> tuple[Channel, ...]:
+    """Return the channels of a file (--channels, CRISIS_CHANNELS), or the notice file where there is none (--to, CRISIS_NOTICES)."""
+    from crisis_engine.notify import LogFileChannel, load_channels
+
+    chosen = channels or (Path(env["CRISIS_CHANNELS"]) if to is None and env.get("CRISIS_CHANNELS") else None)
+    if chosen is not None:
+        return load_channels(chosen, env=env)
+    return (LogFileChannel(to or Path(env.get("CRISIS_NOTICES") or "crisis-notices.jsonl")),)

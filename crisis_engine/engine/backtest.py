@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from crisis_engine.store import Tx
     from crisis_engine.store.register import RegisterRow
 
+Counts = dict[str, Counter[tuple[str, str]]]
+"""Counts by measure, then by (group, name)."""
+
 ACTION = "definitions.backtest"
 _PAGE = 200
 
@@ -61,7 +64,7 @@ class Backtest(Worlds):
         Raises DefinitionError for a faulty policy, NotAllowed, BadInput where there is no case.
         """
         doc = definitions.load_policy_doc(policy)
-        counted: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in ("cases", *MEASURES, "told", "rungs", "raised", "alarms")}
+        counted: Counts = {name: Counter() for name in ("cases", *MEASURES, "told", "rungs", "raised", "alarms")}
         with self.store.reading() as tx:
             now = self.now()
             places = self._places(tx, now, by, ACTION)
@@ -80,9 +83,8 @@ class Backtest(Worlds):
         cases = counted.pop("cases")
         if not cases:
             raise BadInput("There is no case to replay.", way_out="Ask again when there are cases under your units.")
-        return BacktestView(
-            policy, *(_whole(cases["cases", name], least) for name in ("replayed", "skipped", "failed")), _cells(counted, least),
-        )
+        replayed, skipped, failed = (_whole(cases["cases", name], least) for name in ("replayed", "skipped", "failed"))
+        return BacktestView(policy, replayed, skipped, failed, _cells(counted, least))
 
     def _under(self, tx: Tx, row: RegisterRow, policy: str, doc: dict[str, object]) -> Procedure | None:
         """Return the procedure that the case is pinned to, with the other policy; None where that is not for its workflow."""
@@ -93,7 +95,7 @@ class Backtest(Worlds):
         definitions.load_procedure(row.workflow, policy)   # checks hard that both fit together
         return new
 
-    def _count(self, tx: Tx, row: RegisterRow, procedure: Procedure | None, now: datetime, counted: dict[str, Counter[tuple[str, str]]]) -> None:
+    def _count(self, tx: Tx, row: RegisterRow, procedure: Procedure | None, now: datetime, counted: Counts) -> None:
         if procedure is None:
             counted["cases"]["cases", "skipped"] += 1
             return
@@ -113,7 +115,7 @@ class Backtest(Worlds):
         _compare(old, new, row.risk.value, counted)
 
 
-def _compare(old: Lived, new: Lived, risk: str, counted: dict[str, Counter[tuple[str, str]]]) -> None:
+def _compare(old: Lived, new: Lived, risk: str, counted: Counts) -> None:
     for key in old.spells.keys() | new.spells.keys():
         was, would = old.spells.get(key), new.spells.get(key)
         role = (was or would).role  # type: ignore[union-attr]  # one of the two has it
@@ -146,7 +148,7 @@ def _whole(count: int, least: int) -> int | None:
     return count if count >= least or not count else None
 
 
-def _cells(counted: dict[str, Counter[tuple[str, str]]], least: int) -> tuple[dict[str, Any], ...]:
+def _cells(counted: Counts, least: int) -> tuple[dict[str, Any], ...]:
     """Return the counts by group, those too small merged among their kind."""
     found = []
     for measure, counts in counted.items():
