@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +12,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisis_engine.almanac import published_calendar
+from crisis_engine.cli import main
 from crisis_engine.core.case import Case
 from crisis_engine.core.errors import CrisisError, DefinitionError
 from crisis_engine.core.events import Event
@@ -25,8 +29,11 @@ from crisis_engine.core.secret import revealed
 from crisis_engine.core.workflow import FieldDef, MoveDef
 from crisis_engine.definitions import load_access
 from crisis_engine.example import EXAMPLE_NOW, example_roster
-from crisis_engine.simulate import Book, Rehearsal, Shelf
+from crisis_engine.simulate import Book, Rehearsal, Shelf, habit
+from crisis_engine.simulate.chart import Heads, draw
+from crisis_engine.simulate.measure import Tally, broken_promises
 from crisis_engine.simulate.script import Script, Step, load_script, parse_script, play
+from crisis_engine.simulate.year import Plan, live
 from crisis_engine.testing import open_test_engine
 
 from .machine import template
@@ -34,6 +41,20 @@ from .story import CHILD, CLASS, CLASS_TEACHER, COUNSELOR, OPERATOR, PEER, PRINC
 
 ONWARD = ("acknowledge", "start_assessment", "assess", "triage", "plan", "step_down", "request_closure", "county_agree",
           "close_at_county", "city_pass", "guardian_told", "report_to_county", "contact", "confirm_end")
+QUICK = """format = 1
+name = "quick"
+version = 1
+for = ["school_crisis_v1", "glass_review_v1"]
+extends = "default_v1"
+label = {{ zh = "更快", en = "quicker" }}
+source = "a test"
+mark = "D"
+
+[clock.acknowledge]
+within = {{ unrated = "{within}", red = "{within}", orange = "{within}", yellow = "{within}", blue = "{within}" }}
+source = "a test"
+mark = "D"
+"""
 CHILDREN = ("stu-41", "stu-42", "stu-101", "stu-131")
 
 
@@ -142,9 +163,11 @@ def both() -> Iterator[Both]:
 class Life:
     """Chance that lives through a city's days: mostly what people do in earnest, sometimes anything at all."""
 
-    def __init__(self, two: Both, seed: int) -> None:
-        self.two, self.rnd = two, Random(seed)
-        self.book = two.rehearsal.book
+    def __init__(self, two: Any, seed: int) -> None:  # noqa: ANN401 - Both, or whatever else can be told the same
+        self.two = two
+        self.rnd = Random(seed)
+        self.book: Book = two.rehearsal.book
+        self.staff: list[str] = []
         self.children = [self.book.subjects[ref] for ref in CHILDREN]
         places = {place for child in self.children for place in paths(child.unit)}
         self.posts = [duty for unit, held in self.book.duties.items() if unit in places for duty in held]
@@ -298,3 +321,105 @@ def test_a_script_file_says_times_as_spans() -> None:
     assert story.refused == 0
     again = [line for line in story.lines if line["kind"] == "clock_armed" and line["clock"] == "stay_with"][1]
     assert again["due_at"][11:16] == "08:35"
+
+
+# ---- a year -------------------------------------------------------------------------------------------------------------------
+
+SMALL = Plan(cases=60, schools=12, pupils=12_000)
+
+
+def test_a_year_is_the_same_for_the_same_seed_on_however_many_processes() -> None:
+    one, two = live(SMALL, 1), live(SMALL, 2)
+    assert one.to_json() == two.to_json()
+    assert one.digest != live(replace(SMALL, seed=2), 1).digest
+
+
+def test_in_a_year_no_case_is_forgotten() -> None:
+    tally = live(SMALL)
+    assert tally.cases >= SMALL.cases
+    assert tally.outcomes.total() == tally.cases
+    assert tally.violations == {}
+    assert tally.missed["all", "all"].deadlines > 500
+    assert set(tally.outcomes) <= {"open", "closed", "excluded", "ended", "merged"}
+
+
+def test_a_case_without_a_clock_or_an_answerer_is_counted_as_a_broken_promise() -> None:
+    living = rehearsal()
+    case = living.book.case(living.report(unit=CLASS, subject=CHILD, by=PEER))
+    resolver, patience = living.book.resolver(living.now), timedelta(minutes=15)
+
+    def broken(**changed: Any) -> list[str]:  # noqa: ANN401 - fields of a case
+        other = replace(case, **changed)
+        return broken_promises(other, other.next_at, resolver, living.now, patience)
+
+    assert broken() == []
+    assert broken(clocks=()) == ["no_clock"]
+    assert broken(clocks=tuple(replace(clock, next_at=living.now - patience) for clock in case.clocks)) == ["clock_stands"]
+    assert broken(answers_role="", answers=None) == ["nobody_answers"]
+    assert broken(answers="p-31") == ["absent_answerer"]
+    assert broken(final="closed", clocks=()) == []
+
+
+def test_looser_numbers_miss_less_and_stricter_ones_more(tmp_path: Path) -> None:
+    text = QUICK.format(within="2m")
+    (tmp_path / "quick.toml").write_text(text, encoding="utf-8")
+    usual, quick = live(SMALL), live(replace(SMALL, policy=str(tmp_path / "quick.toml")))
+    assert quick.missed["clock", "acknowledge"].share > usual.missed["clock", "acknowledge"].share
+
+
+@pytest.mark.parametrize(("old", "new", "key"), [
+    ('slow   = "9m"', 'slow   = "1m"', "clock.acknowledge.slow"),
+    ("never  = 4", "never  = 400", "clock.acknowledge.never"),
+    ("truth   = { none = 22,", "truth   = { nothing = 22,", "word.truth.nothing"),
+    ("first    = 2025-09-01", 'first    = "September"', "year.first"),
+    ("format  = 1", "format  = 2", "format"),
+    ('hours  = "wd 08:00-18:00"', 'hours  = "at noon"', "clock.county_review.hours"),
+])
+def test_wrong_habits_are_refused_with_file_and_key(old: str, new: str, key: str, tmp_path: Path) -> None:
+    shipped = (Path(habit.__file__).parent / habit.SHIPPED).read_text(encoding="utf-8")
+    assert old in shipped
+    (tmp_path / "habits.toml").write_text(shipped.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(DefinitionError) as caught:
+        habit.load_habits(str(tmp_path / "habits.toml"))
+    assert (caught.value.file, caught.value.key) == ("habits.toml", key)
+
+
+def test_the_chart_is_one_svg_that_loads_nothing() -> None:
+    heads = Heads("a < b", "by day", "missed", {"contact": "随访联系"})
+    svg = draw(live(SMALL), heads)
+    root = ET.fromstring(svg)  # noqa: S314 - our own text
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "a &lt; b" in svg
+    assert "随访联系" in svg
+    assert not re.search(r"href|<script|<image|url\(", svg)
+    assert draw(Tally(), heads).count("<rect") == 1, "nothing happened, and still it is a chart"
+
+
+# ---- the console --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_console_tells_a_rehearsal_in_words_in_json_and_as_a_chart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["definitions", "simulate", "--days", "1", "--lang", "zh"]) == 0
+    assert "没有人处理" in capsys.readouterr().out
+    assert main(["definitions", "simulate", "--days", "1", "--json", "--chart", "c.svg"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["violations"], said["cases"], said["cases_that_reached_the_city"]) == ({}, 1, 1)
+    assert (tmp_path / "c.svg").read_text(encoding="utf-8").startswith("<svg")
+    assert main(["definitions", "simulate", "--cases", "20", "--schools", "4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["cases"] >= 20
+    assert not (tmp_path / "crisis.db").exists(), "a rehearsal needs no database"
+
+
+@pytest.mark.parametrize(("args", "code"), [
+    (["--days", "0"], 2), (["--jobs", "0"], 2), (["--cases", "5", "--script", "x.toml"], 2), (["--script", "none.toml"], 65),
+    (["nonsense"], 65), (["--cue", "nonsense"], 0), (["--chart", "no/such/folder.svg"], 2),
+])
+def test_the_console_refuses_with_the_right_code(
+    args: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["definitions", "simulate", "--days", "1", *args] if "--days" not in args else ["definitions", "simulate", *args]) == code
+    assert "Traceback" not in capsys.readouterr().err

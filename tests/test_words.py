@@ -32,7 +32,7 @@ SPEAKERS = [*sorted((ROOT / "cli").glob("*.py")), *sorted((ROOT / "notify").glob
 
 FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "option.", "help.", "refused.", "number.", "notice.what.",
             "read.", "roster.stop", "roster.warn", "definitions.workflows", "definitions.policies", "definitions.access",
-            "definitions.retention", "keys.source.", "duty.", "dossier.", "pack.", "clockwork.", "message.", "digest.daily",
+            "definitions.retention", "backtest.", "keys.source.", "duty.", "dossier.", "pack.", "clockwork.", "message.", "digest.daily",
             "digest.weekly")
 """Keys that are put together from a name at run time."""
 

@@ -194,3 +194,50 @@ def draw_chart(console: Console, tally: Tally, policy: str, workflow: str, file:
         raise bad_input("usage.chart_file", reason=error.strerror or type(error).__name__) from None
     if not console.as_json:
         console.print(console.say("simulate.chart", file=file))
+
+
+# ---- the backtest -----------------------------------------------------------------------------------------------------------------
+
+_COLUMNS = ("before", "after", "missed_before", "missed_after", "now_missed", "now_met", "nearer", "later")
+
+
+@command("definitions backtest", "crisis definitions backtest xinyang_v1 --as p-9")
+def backtest(console: Console, policy: Annotated[str, typer.Argument()]) -> None:
+    """Replay past cases under another policy: people's acts stay, clocks and ladders are the new ones; counts alone."""
+    by = console.actor
+    with console.engine(reads=True) as engine:
+        view = engine.backtest(policy, by=by)
+    if console.as_json:
+        console.json(view.to_json())
+        return
+    many = [str(count) if count is not None else console.say("backtest.few") for count in (view.cases, view.skipped, view.failed)]
+    console.print(console.say("backtest.title", policy=policy, cases=many[0], skipped=many[1], failed=many[2]), "bold")
+    for group, head in (("all", "head.deadlines"), ("clock", "head.clock"), ("role", "head.role"), ("risk", "head.risk")):
+        counts = _by_name(view.cells, group)
+        console.grid((head, *(f"backtest.{column}" for column in _COLUMNS)), [
+            (_named(console, CRISIS, group, name), *(_count(console, row, column) for column in _COLUMNS))
+            for name, row in sorted(counts.items())
+        ])
+        console.print()
+    for measure in ("told", "raised"):
+        before, after = _by_name(view.cells, f"{measure}_before"), _by_name(view.cells, f"{measure}_after")
+        kind = "role" if measure == "told" else "tier"
+        console.grid((f"backtest.{measure}", "backtest.before", "backtest.after"), [
+            (console.word(kind, name), _count(console, before.get(name, {}), measure), _count(console, after.get(name, {}), measure))
+            for name in sorted(before.keys() | after.keys())
+        ])
+        console.print()
+    console.print(console.say("backtest.about"))
+
+
+def _by_name(cells: tuple[dict[str, Any], ...], group: str) -> dict[str, dict[str, int | None]]:
+    found: dict[str, dict[str, int | None]] = {}
+    for cell in cells:
+        if cell["group"] == group:
+            found.setdefault(cell["name"], {})[cell["measure"]] = cell["count"]
+    return found
+
+
+def _count(console: Console, row: Mapping[str, int | None], measure: str) -> str:
+    count = row.get(measure, 0)
+    return console.say("backtest.few") if count is None else str(count)
