@@ -26,6 +26,7 @@ from crisis_engine.words.field import FIELD
 from crisis_engine.words.help import HELP
 from crisis_engine.words.notice import NOTICES
 from crisis_engine.words.refusal import REFUSALS
+from crisis_engine.words.rehearse import REHEARSE
 from crisis_engine.words.screen import SCREENS
 from crisis_engine.words.secret import SECRETS
 
@@ -35,7 +36,7 @@ SPEAKERS = [*sorted((ROOT / "cli").glob("*.py")), *sorted((ROOT / "notify").glob
 
 FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "option.", "help.", "refused.", "number.", "notice.what.",
             "read.", "roster.stop", "roster.warn", "definitions.workflows", "definitions.policies", "definitions.access",
-            "definitions.retention", "keys.source.", "duty.", "dossier.", "pack.", "clockwork.", "message.", "digest.daily",
+            "definitions.retention", "backtest.", "keys.source.", "duty.", "dossier.", "pack.", "clockwork.", "message.", "digest.daily",
             "digest.weekly",
             "draw.short.", "draw.while.", "draw.on.", "diff.group.", "diff.verdict.", "diff.depth.", "diff.limit.", "diff.key.",
             "scaffold.", "explain.runs.", "explain.due.", "explain.step.")
@@ -66,7 +67,7 @@ def test_no_text_has_a_character_that_terminals_draw_one_or_two_cells_wide(key: 
 
 
 def test_a_key_stands_in_one_part_only() -> None:
-    parts = (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, DAEMON, DRAW, AUTHOR, EXPLAIN)
+    parts = (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, DAEMON, REHEARSE, DRAW, AUTHOR, EXPLAIN)
     assert sum(map(len, parts)) == len(words.CATALOGUE)
 
 

@@ -19,6 +19,7 @@ from .field import FIELD
 from .help import HELP
 from .notice import NOTICES
 from .refusal import REFUSALS
+from .rehearse import REHEARSE
 from .screen import SCREENS
 from .secret import SECRETS
 
@@ -44,7 +45,7 @@ def keys() -> tuple[str, ...]:
 _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
-    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON,
+    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON, **REHEARSE,
     **DRAW, **AUTHOR, **EXPLAIN,
 })
 """Every key with its text in each language; a key stands in one part only."""
