@@ -25,7 +25,7 @@ MAPPED = ("migrations", "policies", "workflows")  # beside the package in the cl
 
 FLOORS: dict[int, tuple[str, ...]] = {
     7: ("(face)", "__main__", "cli", "cli.*", "web", "web.*"),
-    6: ("daemon", "demo", "demo.*", "doctor", "simulate", "simulate.*", "testing"),
+    6: ("daemon", "demo", "demo.*", "doctor", "prover", "prover.*", "simulate", "simulate.*", "testing"),
     5: ("engine", "engine.*", "example", "example.*"),
     4: ("almanac", "clock", "definitions", "definitions.*", "dossier", "dossier.*", "migrations", "migrations.*", "notify", "notify.*",
         "roster", "roster.*", "store", "store.*"),

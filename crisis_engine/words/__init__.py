@@ -14,6 +14,7 @@ from .audit import AUDIT
 from .field import FIELD
 from .help import HELP
 from .notice import NOTICES
+from .prover import PROVER
 from .refusal import REFUSALS
 from .screen import SCREENS
 from .secret import SECRETS
@@ -40,6 +41,6 @@ def keys() -> tuple[str, ...]:
 _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
-    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT,
+    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **PROVER,
 })
 """Every key with its text in each language; a key stands in one part only."""
