@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,20 @@ def shipped() -> Mapping[str, tuple[str, ...]]:
         "access": tuple(name for name in policies if name.startswith(_ACCESS)),
         "retention": tuple(name for name in policies if name.startswith(_RETENTION)),
     }
+
+
+def load_policy(name_or_path: str) -> Policy:
+    """Return what a policy says, flattened with what it extends."""
+    return _flattened(name_or_path, ())[1]
+
+
+def fingerprint(policies: Iterable[str] = ()) -> str:
+    """Return 16 hex digits that stand for every shipped definition and these policies as their files are now."""
+    names = shipped()
+    files = [_find(name, WORKFLOWS) for name in names[WORKFLOWS]]
+    files += [_find(name, POLICIES) for kind, found in names.items() if kind != WORKFLOWS for name in found]
+    files += [_find(policy, POLICIES) for policy in sorted(set(policies)) if _is_path(policy)]
+    return sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ class _Examination:
 
     def _settings(self) -> list[Finding]:
         found = ask.settings(self.tx)
-        ok = found["synchronous"] == "2" and found["journal_mode"] in {"wal", "memory"}
+        ok = found["synchronous"] in {"2", "full"} and found["journal_mode"] in {"wal", "memory"}
         return [self._say("settings", (), int(not ok), sync=found["synchronous"], journal=found["journal_mode"])]
 
     def _guardians(self) -> list[Finding]:

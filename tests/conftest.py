@@ -10,7 +10,10 @@ from hypothesis import settings
 
 from crisis_engine.testing import open_test_engine
 
+from .postgres import postgres_bare, postgres_empty, postgres_schema, postgres_server, postgres_template, postgres_url
 from .story import City, copy_city
+
+__all__ = ["postgres_bare", "postgres_empty", "postgres_schema", "postgres_server", "postgres_template", "postgres_url"]
 
 settings.register_profile("untimed", deadline=None)   # a busy machine is no fault; speed is the benchmark's
 settings.load_profile("untimed")
@@ -25,11 +28,18 @@ def city_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let every story that is told in the example city be told on PostgreSQL too."""
+    parser.addoption("--postgres", action="store_true", help="tell the stories (fixture `city`) on a real PostgreSQL server")
+
+
 @pytest.fixture
-def city(city_template: Path, tmp_path: Path) -> Iterator[City]:
-    """Give the example city at 08:00 on Monday, 2 March 2026, on a real SQLite file."""
-    path = tmp_path / "city.db"
-    copy_city(city_template, path)
-    url = f"sqlite:///{path}"
+def city(request: pytest.FixtureRequest, city_template: Path, tmp_path: Path) -> Iterator[City]:
+    """Give the example city at 08:00 on Monday, 2 March 2026, on a real SQLite file; with --postgres on a real server."""
+    if request.config.getoption("--postgres"):
+        url = str(request.getfixturevalue("postgres_url"))
+    else:
+        copy_city(city_template, tmp_path / "city.db")
+        url = f"sqlite:///{tmp_path / 'city.db'}"
     with open_test_engine(url=url) as (engine, clock, channel):
         yield City(engine, clock, channel, url)

@@ -258,7 +258,7 @@ class Watch:
         """Return the moment after which a ladder would be asleep: the plan, or the repeating rung counted from the last event."""
         steps = Steps.of(self.procedure(case).policy, clock.name, case.risk)
         every = steps.ladder[-1].every
-        plan = [steps.at(step, clock.armed_at, clock.due_at) for step in (min(clock.rung, steps.last), len(steps.rule.remind))]
+        plan = [steps.at(step, clock.armed_at, clock.due_at) for step in (min(clock.rung, steps.last), len(steps.remind))]
         moments = [*plan, case.last_at + (every.wall if every is not None else timedelta()), clock.held_until, clock.paused_until]
         return max(moment for moment in moments if moment is not None)
 

@@ -25,7 +25,7 @@ MAPPED = ("migrations", "policies", "workflows")  # beside the package in the cl
 
 FLOORS: dict[int, tuple[str, ...]] = {
     7: ("(face)", "__main__", "cli", "cli.*", "web", "web.*"),
-    6: ("daemon", "demo", "demo.*", "doctor", "prover", "prover.*", "simulate", "simulate.*", "testing"),
+    6: ("daemon", "daemon.*", "demo", "demo.*", "doctor", "prover", "prover.*", "simulate", "simulate.*", "testing"),
     5: ("engine", "engine.*", "example", "example.*"),
     4: ("almanac", "clock", "definitions", "definitions.*", "dossier", "dossier.*", "migrations", "migrations.*", "notify", "notify.*",
         "roster", "roster.*", "store", "store.*"),
@@ -33,7 +33,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("core.access", "core.check", "core.deadline", "core.evolve", "core.form", "core.guard", "core.network", "core.parse_*",
         "core.pen", "core.policy", "core.procedure", "core.resolve", "core.retention", "core.screening", "core.stricter", "core.workflow",
         "core.world"),
-    1: ("core", "core.calendar", "core.case", "core.checkpoint", "core.commands", "core.errors", "core.events", "core.merkle",
+    1: ("core", "core.calendar", "core.case", "core.checkpoint", "core.commands", "core.draft", "core.errors", "core.events", "core.merkle",
         "core.model", "core.secret", "core.spreadsheet", "core.tally", "refusals", "refusals.*", "words", "words.*", "policies",
         "workflows"),
 }  # fmt: skip
@@ -42,7 +42,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
 DOORS: dict[str, tuple[str, ...]] = {
     "alembic": ("store", "store.*", "migrations", "migrations.*"),
     "apprise": ("notify", "notify.*"),
-    "apscheduler": ("daemon",),
+    "apscheduler": ("daemon.metronome",),
     "chinese_calendar": ("almanac",),
     "csv": ("roster", "roster.*"),   # it reads; whoever writes cells asks core.spreadsheet, which knows what a formula is
     "cryptography": ("store", "store.*"),
@@ -53,7 +53,8 @@ DOORS: dict[str, tuple[str, ...]] = {
     "sqlmodel": ("store", "store.*", "migrations", "migrations.*"),
     "starlette": ("web", "web.*"),
     "transitions": ("core.workflow",),
-    "urllib.request": ("notify", "notify.*"),
+    "prometheus_client": ("daemon.meter",),
+    "urllib.request": ("daemon.ping", "notify", "notify.*"),
 }
 
 # name -> the only rooms that may use it: the library never configures its host's logging
@@ -70,7 +71,7 @@ WALL_CLOCK = frozenset(
     | {f"{package}.func.{name}" for package in ("sqlalchemy", "sqlmodel") for name in ("now", "current_timestamp")}
 )
 STOPWATCH: dict[str, tuple[str, ...]] = dict.fromkeys(
-    (f"time.{name}" for name in ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep")), ("daemon",)
+    (f"time.{name}" for name in ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep")), ("daemon", "daemon.*")
 )
 
 # What a pure room may import beside its own floors. A list of what is allowed: nobody can list all that is not pure.

@@ -16,17 +16,16 @@ from hypothesis import strategies as st
 from crisis_engine.core.errors import BadInput, StoreError
 from crisis_engine.core.events import EVENTS, ClockArmed, Event, FactSet, Moved, RungFired
 from crisis_engine.core.model import Risk, Tier
+from crisis_engine.store.header import canonical, header_of
 from crisis_engine.store.instant import instant, micros
 from crisis_engine.store.record import (
     GENESIS,
     HASH,
     RawRecord,
-    canonical,
     decode,
     envelope_of,
     flaws,
     hash_of,
-    header_of,
     open_envelope,
     row_of,
 )

@@ -141,14 +141,15 @@ ERRORS = classes()
 @cache
 def everything_said() -> tuple[Said, ...]:
     """Return all that a console's user can be refused with."""
-    from crisis_engine.store import sqlite
+    from crisis_engine.store import breach, postgres_error, sqlite
 
     found = [
         said for path in SPEAKERS if not (path.parent.name == "core" and path.name in LOADERS)
         for said in Source(path.name, path.read_text(encoding="utf-8")).said()
     ]
     found += [Said("sqlite._SENTENCES", text) for _, *texts in sqlite._SENTENCES.values() for text in texts]  # noqa: SLF001 (a table)
-    found += [Said("sqlite._BREACHES", text) for _, text in sqlite._BREACHES.values()]  # noqa: SLF001
+    found += [Said("postgres_error._STATES", text) for _, *texts in postgres_error._STATES.values() for text in texts]  # noqa: SLF001
+    found += [Said("BREACHES", text) for _, text in breach.BREACHES.values()]
     found += [Said(name, text) for name, text in ERRORS.items()]
     return tuple(said for said in found if said.text and not re.fullmatch(r"(file\.toml: )?x\d+", said.text))
 

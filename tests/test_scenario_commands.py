@@ -163,7 +163,7 @@ def test_the_database_itself_refuses_an_open_case_without_a_clock(city: City) ->
     """Promise 1: CHECK (final IS NOT NULL OR next_at IS NOT NULL)."""
     city.report(PEER)
     host = create_engine(city.url)
-    with pytest.raises(Exception, match="CHECK constraint failed: crisis_case_clocked"), host.begin() as connection:
+    with pytest.raises(Exception, match="crisis_case_clocked"), host.begin() as connection:
         connection.execute(text("UPDATE crisis_case SET next_at = NULL"))
     host.dispose()
 

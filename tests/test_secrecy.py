@@ -342,10 +342,11 @@ def test_a_rotation_that_is_broken_off_at_any_step_loses_nothing_and_is_finished
             steps = iter(range(100))
             writing = engine.store.writing
 
-            def counted(*, wipe: bool = False, steps: Iterator[int] = steps, cut: int = cut, writing: object = writing) -> object:
+            def counted(*, wipe: bool = False, alone: bool = False, steps: Iterator[int] = steps, cut: int = cut,
+                        writing: object = writing) -> object:
                 if next(steps) == cut:
                     raise Cut
-                return writing(wipe=wipe)  # type: ignore[operator]
+                return writing(wipe=wipe, alone=alone)  # type: ignore[operator]
 
             patch.setattr(engine.store, "writing", counted)
             with suppress(Cut):
@@ -387,7 +388,7 @@ def test_a_new_key_file_is_never_written_over_another(tmp_path: Path) -> None:
 
 def sqlite_dump(path: Path) -> list[str]:
     with sqlite3.connect(path) as db:
-        dump = [line for line in db.iterdump() if "crisis_daemon" not in line]
+        dump = [line for line in db.iterdump() if "crisis_heartbeat" not in line]
     db.close()
     return dump
 

@@ -146,7 +146,7 @@ def test_a_folder_in_the_place_of_the_file_cannot_be_opened(tmp_path: Path) -> N
         Store.open(f"sqlite:///{tmp_path}")
 
 
-@pytest.mark.parametrize("url", ["crisis.db", "postgresql://host/crisis", "sqlite+aiosqlite:///crisis.db", "", "mysql://x/y"])
+@pytest.mark.parametrize("url", ["crisis.db", "postgresql+asyncpg://host/crisis", "sqlite+aiosqlite:///crisis.db", "", "mysql://x/y"])
 def test_another_kind_of_url_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(StoreError, match=r"sqlite:///crisis\.db"):
         Store.open(url)

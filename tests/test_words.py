@@ -18,6 +18,7 @@ from crisis_engine.definitions import load_access
 from crisis_engine.words import LANGUAGES, keys, knows, say
 from crisis_engine.words.access import ACCESS
 from crisis_engine.words.audit import AUDIT
+from crisis_engine.words.daemon import DAEMON
 from crisis_engine.words.field import FIELD
 from crisis_engine.words.help import HELP
 from crisis_engine.words.notice import NOTICES
@@ -31,8 +32,8 @@ SPEAKERS = [*sorted((ROOT / "cli").glob("*.py")), *sorted((ROOT / "notify").glob
 
 FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "option.", "help.", "refused.", "number.", "notice.what.",
             "read.", "roster.stop", "roster.warn", "definitions.workflows", "definitions.policies", "definitions.access",
-            "definitions.retention", "keys.source.", "duty.", "dossier.", "pack.", "prover.law.", "prover.confirm", "prover.decline",
-            "prover.withdraw")
+            "definitions.retention", "keys.source.", "duty.", "dossier.", "pack.", "clockwork.", "prover.law.",
+            "prover.confirm", "prover.decline", "prover.withdraw")
 """Keys that are put together from a name at run time."""
 
 
@@ -60,7 +61,7 @@ def test_no_text_has_a_character_that_terminals_draw_one_or_two_cells_wide(key: 
 
 
 def test_a_key_stands_in_one_part_only() -> None:
-    assert sum(map(len, (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, PROVER))) == len(words.CATALOGUE)
+    assert sum(map(len, (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, DAEMON, PROVER))) == len(words.CATALOGUE)
 
 
 def test_an_unknown_key_language_or_placeholder_is_a_key_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -9,16 +10,16 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from crisis_engine.cli.command import COMMANDS, take_shared, with_shared
+from crisis_engine.cli.command import COMMANDS, Run, take_shared, with_shared
 from crisis_engine.cli.page import help_page
 from crisis_engine.words import say
 
-PARTS = ("database", "person", "case", "access", "clockwork", "definition", "keys", "forget", "audit", "compliance")
+PARTS = ("database", "person", "case", "access", "clockwork", "daemon", "definition", "keys", "forget", "audit", "compliance")
 """The modules that hold commands."""
 
 ORDER = [
     "init", "roster", "report", "open", "act", "moves", "queue", "show", "history", "cases", "counts", "glass",
-    "audit", "reporter", "compliance", "sweep", "deliver", "definitions", "keys", "forget", "hold", "doctor", "demo",
+    "audit", "reporter", "compliance", "sweep", "deliver", "daemon", "definitions", "keys", "forget", "hold", "doctor", "demo",
 ]
 """The commands as the help lists them: along a case's life."""
 
@@ -52,20 +53,39 @@ def build(lang: str) -> Any:  # noqa: ANN401 (a click command, whose type typer 
     for part in PARTS:
         import_module(f"crisis_engine.cli.{part}")
     groups = {"": _group("crisis")}
+    heads = {path.rpartition(" ")[0] for path in COMMANDS}
     for path, written in COMMANDS.items():
         above, _, name = path.rpartition(" ")
         if above not in groups:
-            groups[above] = _group(above)
+            groups[above] = _group(above, COMMANDS[above].call if above in COMMANDS else None)
             groups[""].add_typer(groups[above])
-        groups[above].command(name, cls=Command)(written.call)
+        if path not in heads:
+            groups[above].command(name, cls=Command)(written.call)
     root: Any = typer.main.get_command(groups[""])
     root.commands = {name: root.commands[name] for name in ORDER}
     _speak(root, "", lang)
     return root
 
 
-def _group(name: str) -> typer.Typer:
+def _group(name: str, own: Run | None = None) -> typer.Typer:
+    """Return a group; `own` is what its bare name does where that is more than to show its help."""
     app = typer.Typer(name=name, cls=Group, add_completion=False, rich_markup_mode=None, invoke_without_command=True)
+
+    def bare(ctx: typer.Context, **given: Any) -> int | None:  # noqa: ANN401 (typer reads the types from the signature)
+        shared = {name: value for name, value in given.items() if name.startswith("shared_")}
+        if ctx.invoked_subcommand is not None or own is None:
+            take_shared(ctx, shared)
+            return None
+        code = own(ctx, **given)
+        if code:
+            raise typer.Exit(code)
+        return None
+
+    if own is not None:
+        bare.__signature__ = inspect.signature(own)  # type: ignore[attr-defined]  # the documented way to say it
+        bare.__annotations__ = dict(own.__annotations__)
+        app.callback()(bare)
+        return app
 
     def root(ctx: typer.Context, **shared: Any) -> None:  # noqa: ANN401 (typer reads the types from the signature)
         take_shared(ctx, shared)

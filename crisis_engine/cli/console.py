@@ -97,15 +97,17 @@ class Console:
     @contextmanager
     def engine(
         self, *, create: bool = False, reads: bool = False, sandbox: bool = False, channels: Sequence[Channel] = (),
+        level: str = "",
     ) -> Iterator[Engine]:
         """Open the engine and close it again. CRISIS_NOW sets its clock where the database is a sandbox, and is refused elsewhere.
 
-        `reads` says that the command logs nothing, so that it need not pay for a logger; `sandbox` makes a new database one.
+        `reads` says that the command logs nothing, so that it need not pay for a logger; `sandbox` makes a new database one; `level`
+        is from where up it logs where the environment does not say.
         """
         if not reads:
             from crisis_engine.cli.log import configure
 
-            configure(self.env)
+            configure({"CRISIS_LOG_LEVEL": level, **self.env} if level else self.env)
         from crisis_engine import open_engine
 
         clock = self._sandbox_clock()

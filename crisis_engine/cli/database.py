@@ -34,10 +34,12 @@ def init(
         is_sandbox = engine.sandbox
         key_beside = engine.key_source == "beside"
         plain = engine.plain_rows
+    from crisis_engine.store.dialect import masked
+
     if console.as_json:
-        console.json({"db": console.db, "sandbox": is_sandbox, "imported": counts})
+        console.json({"db": masked(console.db), "sandbox": is_sandbox, "imported": counts})
         return
-    console.print(console.say("init.made", db=console.db))
+    console.print(console.say("init.made", db=masked(console.db)))
     if is_sandbox:
         console.print(console.say("init.sandbox"))
     elif key_beside:

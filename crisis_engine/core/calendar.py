@@ -176,12 +176,12 @@ class Calendar:
         Provisional means that a day after `published_until` was looked at.
         Raises ValueError for a naive start, and when no such day is found within three years.
         """
-        local = _in_china(start)
         if span.is_wall:
             try:
-                return start.astimezone(UTC) + span.wall, False
+                return (start if start.tzinfo is UTC else _in_china(start).astimezone(UTC)) + span.wall, False
             except OverflowError:
                 raise ValueError(f"{span} after {start.isoformat()} lies beyond the year 9999.") from None
+        local = _in_china(start)
         left = span.amount
         for day in _days_from(local.date()):
             if self.is_working_day(day) if span.unit == _WORKING_DAYS else self.is_school_day(day, unit):

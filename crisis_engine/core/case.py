@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from .draft import drafted
 from .model import Risk, Tier
 
 
+@drafted
 @dataclass(frozen=True, slots=True)
 class Clock:
     """One arming of one clock (deadline): who must do it by when, and which rung comes next.
@@ -42,6 +44,7 @@ class Clock:
         return f"{self.name}.{self.n}"
 
 
+@drafted
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A two-person move that one person proposed and another has still to confirm."""
@@ -53,6 +56,7 @@ class Proposal:
     risk: Risk | None = None        # the risk that it would set, where it sets one
 
 
+@drafted
 @dataclass(frozen=True, slots=True)
 class Grant:
     """An emergency reading: this person may read the case up to a secrecy tier until a time, and not a moment longer."""
@@ -63,6 +67,7 @@ class Grant:
     seq: int                        # of the event that holds the reason, sealed
 
 
+@drafted
 @dataclass(frozen=True, slots=True)
 class Done:
     """When and by whom a move was last made."""
@@ -72,6 +77,7 @@ class Done:
     seq: int
 
 
+@drafted
 @dataclass(frozen=True, slots=True)
 class Case:
     """Something that somebody must finish by a time."""
@@ -117,13 +123,24 @@ class Case:
     @property
     def next_at(self) -> datetime | None:
         """When the next rung of any of its clocks fires; None only when it is over."""
-        return min((clock.next_at for clock in self.clocks), default=None)
+        soonest: datetime | None = None
+        for clock in self.clocks:   # a generator costs three times as much, and a sweep asks five times a case
+            if soonest is None or clock.next_at < soonest:
+                soonest = clock.next_at
+        return soonest
 
     @property
     def due_at(self) -> datetime | None:
         """When the clock due first is due."""
-        return min((clock.due_at for clock in self.clocks), default=None)
+        soonest: datetime | None = None
+        for clock in self.clocks:
+            if soonest is None or clock.due_at < soonest:
+                soonest = clock.due_at
+        return soonest
 
     def clock(self, name: str) -> Clock | None:
         """Return the running clock of that name, if any; one name runs once at a time."""
-        return next((clock for clock in self.clocks if clock.name == name), None)
+        for clock in self.clocks:   # half the price of `next` over a generator, and a decision asks often
+            if clock.name == name:
+                return clock
+        return None

@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .calendar import Calendar, dismissal_after, parse_offset
+from .calendar import Calendar, Offset, dismissal_after, parse_offset
 from .case import Clock
+from .draft import drafted
 from .model import Risk
 from .policy import ClockRule, Policy, Rung, counts_as
 
 
+@drafted
 @dataclass(frozen=True, slots=True)
 class Due:
     """When a clock is due, its wall cap if it counts days, and whether an unpublished calendar was consulted."""
@@ -47,25 +49,29 @@ def ladder_of(policy: Policy, rule: ClockRule, risk: Risk) -> tuple[Rung, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps of one clock at one risk."""
+    """The steps of one clock at one risk, reckoned once for a procedure: a sweep asks for the same few again and again."""
 
-    rule: ClockRule
+    remind: tuple[Offset, ...]
     ladder: tuple[Rung, ...]
+    late: tuple[timedelta, ...]   # how long after due each rung of the ladder comes by the plan; of the repeating one, its first time
+    every: timedelta              # how long the repeating rung waits
+    last: int                     # the number of the repeating step
 
     @classmethod
     def of(cls, policy: Policy, clock: str, risk: Risk) -> Steps:
         """Return the steps of the clock at this risk."""
         rule = policy.clocks[clock]
-        return cls(rule, ladder_of(policy, rule, risk))
-
-    @property
-    def last(self) -> int:
-        """The number of the repeating step."""
-        return len(self.rule.remind) + len(self.ladder) - 1
+        ladder = ladder_of(policy, rule, risk)
+        tail = ladder[-1].every
+        every = tail.wall if tail is not None else timedelta(hours=24)
+        before = ladder[-2].at if len(ladder) > 1 else None
+        first_tail = (before.wall if before is not None else timedelta()) + every
+        late = tuple(rung.at.wall if rung.at is not None else first_tail for rung in ladder)
+        return cls(tuple(map(parse_offset, rule.remind)), ladder, late, every, len(rule.remind) + len(ladder) - 1)
 
     def rung(self, step: int) -> Rung | None:
         """Return the ladder's rung of this step; None for a reminder."""
-        place = step - len(self.rule.remind)
+        place = step - len(self.remind)
         return self.ladder[min(place, len(self.ladder) - 1)] if place >= 0 else None
 
     def clamp(self, step: int, times: int) -> tuple[int, int]:
@@ -74,19 +80,14 @@ class Steps:
 
     def at(self, step: int, armed_at: datetime, due_at: datetime) -> datetime:
         """Return when a step is due by the plan; for the repeating one, its first time."""
-        place = step - len(self.rule.remind)
+        place = step - len(self.remind)
         if place < 0:
-            return parse_offset(self.rule.remind[step]).at(armed_at, due_at)
-        rung = self.ladder[min(place, len(self.ladder) - 1)]
-        if rung.at is not None:
-            return due_at + rung.at.wall
-        before = self.ladder[-2].at if len(self.ladder) > 1 else None
-        every = rung.every.wall if rung.every is not None else timedelta(hours=24)
-        return due_at + (before.wall if before is not None else timedelta()) + every
+            return self.remind[step].at(armed_at, due_at)
+        return due_at + self.late[min(place, len(self.late) - 1)]
 
     def first(self, armed_at: datetime, due_at: datetime, now: datetime, step: int = 0) -> tuple[int, datetime]:
         """Return the first step from `step` on, and when: reminders whose moment is past are left out, rungs never are."""
-        while step < len(self.rule.remind):
+        while step < len(self.remind):
             when = self.at(step, armed_at, due_at)
             if when > now:
                 return step, when
@@ -96,12 +97,10 @@ class Steps:
     def after(self, clock: Clock, step: int, times: int, now: datetime) -> tuple[int, int, datetime]:
         """Return what comes after a step that fired: the next rung by the plan, or the repeating rung counted from now."""
         if step >= self.last:
-            every = self.ladder[-1].every
-            return self.last, times + 1, now + (every.wall if every is not None else timedelta(hours=24))
+            return self.last, times + 1, now + self.every
         following, when = self.first(clock.armed_at, clock.due_at, now, step + 1)
-        if following >= self.last:   # the tail counts from its plan, but never fires in the same breath as the rung before it
-            every = self.ladder[-1].every
-            when = max(when, now + (every.wall if every is not None else timedelta())) if when <= now else when
+        if following >= self.last and when <= now:   # the tail goes by its plan, but never fires in one breath with the rung before it
+            when = now + self.every
         return following, times, when
 
 
@@ -120,9 +119,8 @@ def nearer(clock: Clock, due: Due, steps: Steps, now: datetime) -> tuple[int, da
 def sooner(clock: Clock, steps: Steps, now: datetime) -> datetime:
     """Return when the clock's next step comes by these steps, for a clock whose due time stays but whose ladder became steeper."""
     step, _times = steps.clamp(clock.rung, clock.times)
-    if step < len(steps.rule.remind):
+    if step < len(steps.remind):
         return clock.next_at
     if step < steps.last:
         return max(now, steps.at(step, clock.armed_at, clock.due_at))
-    every = steps.ladder[-1].every
-    return now + every.wall if every is not None and clock.due_at <= now else clock.next_at
+    return now + steps.every if steps.ladder[-1].every is not None and clock.due_at <= now else clock.next_at

@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from .draft import drafted
 from .model import Risk, Tier
 
 
@@ -153,6 +154,7 @@ class PersonRecused(Event):
     person: str
 
 
+@drafted
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockArmed(Event):
     """A clock runs; `at_tier` says that whoever answers for the case must meet it."""
@@ -254,6 +256,7 @@ class HandedOver(Event):
     holder: str | None
 
 
+@drafted
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungFired(Event):
     """A rung of a clock's ladder fired, with all that it brought about.
@@ -343,6 +346,7 @@ FIELDS: Mapping[type[Event], tuple[str, ...]] = MappingProxyType({
 """The header fields of each kind beside case, seq, at and by."""
 
 
+@drafted
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Who must be told what (the outbox). It carries no fact: case number, what is due, when, urgent or not.

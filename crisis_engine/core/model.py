@@ -17,10 +17,7 @@ class Tier(StrEnum):
     COUNTY = "county"
     CITY = "city"
 
-    @property
-    def rank(self) -> int:
-        """0 for `peer` up to 5 for `city`."""
-        return _TIER_RANK[self]
+    rank: int   # 0 for `peer` up to 5 for `city`
 
 
 class Risk(StrEnum):
@@ -32,16 +29,15 @@ class Risk(StrEnum):
     ORANGE = "orange"
     RED = "red"
 
-    @property
-    def rank(self) -> int:
-        """1 for `blue` up to 4 for `red`; `unrated` counts as 0: any rating is higher than none."""
-        return _RISK_RANK[self]
+    rank: int   # 1 for `blue` up to 4 for `red`; `unrated` counts as 0: any rating is higher than none
 
 
 TIERS: tuple[Tier, ...] = tuple(Tier)
 RISKS: tuple[Risk, ...] = tuple(Risk)
-_TIER_RANK: dict[str, int] = {tier: rank for rank, tier in enumerate(TIERS)}
-_RISK_RANK: dict[str, int] = {risk: rank for rank, risk in enumerate(RISKS)}
+for _place, _tier in enumerate(TIERS):   # an attribute of the member: a decision asks for ranks a dozen times
+    _tier.rank = _place
+for _place, _risk in enumerate(RISKS):
+    _risk.rank = _place
 
 
 def higher_tier(one: Tier, other: Tier) -> Tier:

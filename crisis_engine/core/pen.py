@@ -47,19 +47,30 @@ class Pen:
         """Write one event and evolve the case by it."""
         seq = 1 if self.case is None else self.case.version + 1
         event = kind(case=self.number, seq=seq, at=self.now, by=by or self.by, secret=secret or {}, **fields)
-        self._set(evolve(self.case, event))
-        self.events.append(event)
+        self.put(event)
         return event
 
-    def arm(self, **fields: Any) -> None:  # noqa: ANN401 - header fields of ClockArmed
-        """Start a clock. What a rung started right behind it stands in the rung's own record: a raise is one event to hash and keep."""
+    def put(self, event: Event) -> None:
+        """Evolve the case by an event that was made elsewhere."""
+        self._set(evolve(self.case, event))
+        self.events.append(event)
+
+    def arms(self) -> tuple[int, str]:
+        """Return seq and `by` of a clock that is started now.
+
+        What a rung started right behind it stands in the rung's own record: a raise is one event to hash and keep.
+        """
         last = self.events[-1] if self.events else None
-        if not isinstance(last, RungFired):
-            self.add(ClockArmed, **fields)
-            return
-        armed = ClockArmed(case=self.number, seq=last.seq, at=last.at, by=last.by, **fields)
-        self.events[-1] = replace(last, armed=(*(last.armed or ()), armed))
-        self._set(also_armed(self.case, armed))
+        return (last.seq, last.by) if isinstance(last, RungFired) else (1 if self.case is None else self.case.version + 1, self.by)
+
+    def arm(self, armed: ClockArmed) -> None:
+        """Start a clock, with the seq that `arms` gave."""
+        last = self.events[-1] if self.events else None
+        if isinstance(last, RungFired):
+            self.events[-1] = replace(last, armed=(*(last.armed or ()), armed))
+            self._set(also_armed(self.case, armed))
+        else:
+            self.put(armed)
 
     @property
     def urgent(self) -> bool:

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from .deadline import Steps
 from .errors import DefinitionError
+from .model import Risk
 from .parse_policy import parse_policy
 from .parse_workflow import parse_workflow
 from .policy import Policy
@@ -63,6 +65,17 @@ class Procedure:
     def raised_clocks(self) -> tuple[ClockDef, ...]:
         """The clocks that a raise by a rung touches: it can start those of a flag, and hands on those that go with the tier."""
         return tuple(clock for clock in self.workflow.clocks.values() if clock.flag is not None or clock.who == "tier_holder")
+
+    @cached_property
+    def _steps(self) -> dict[tuple[str, Risk], Steps]:
+        return {}
+
+    def steps(self, clock: str, risk: Risk) -> Steps:
+        """The steps of a clock at a risk."""
+        found = self._steps.get((clock, risk))
+        if found is None:
+            found = self._steps[clock, risk] = Steps.of(self.policy, clock, risk)
+        return found
 
     @cached_property
     def two(self) -> bool:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from .calendar import Calendar, parse_hours
+from .draft import drafted
 from .model import TIERS, Absence, Duty, Tier, Unit
 from .policy import Access, Policy
 
@@ -27,6 +28,7 @@ class Roster:
     absences: Mapping[str, tuple[Absence, ...]]
 
 
+@drafted
 @dataclass(frozen=True, slots=True)
 class Found:
     """The outcome of a search. `person` is None only when nobody answers up to the city (terminal alarm)."""
@@ -192,7 +194,8 @@ class Resolver:
         """Return whom to tell of a clock: its named holder, and for safety off hours whoever is on duty."""
         if found.person is None:
             return ()
-        key = (found, self.chain(unit).get(found.tier), id(policy), recused, safety)   # a partner stands beside many counties
+        # a partner stands beside many counties
+        key = (found.role, found.unit, found.person, self.chain(unit).get(found.tier), id(policy), recused, safety)
         known = self._people.get(key)
         if known is None:
             asleep = safety and not any(self.is_awake(duty) for duty in self.holders(found.unit, found.role, recused))

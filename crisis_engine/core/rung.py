@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from operator import attrgetter
 
 from . import events as ev
 from .case import Clock
-from .deadline import Steps
 from .model import Tier, higher_tier
 from .pen import Pen
 from .policy import Rung
 from .resolve import Found
 from .settle import armed_by_raise, doer, hand_over, next_alarm, settle, settle_raised
 from .workflow import tier_ladder
+
+_due_at = attrgetter("due_at")
+_NAME = {tier: tier.value for tier in Tier}
 
 
 def fire_due(pen: Pen, moves: list[tuple[str, str]] | None = None) -> int:
@@ -22,7 +25,8 @@ def fire_due(pen: Pen, moves: list[tuple[str, str]] | None = None) -> int:
     """
     fired = 0
     tier = pen.case.tier
-    for clock in sorted(pen.case.clocks, key=lambda one: one.due_at):   # whoever hears once hears of what is latest
+    clocks = pen.case.clocks
+    for clock in clocks if len(clocks) == 1 else sorted(clocks, key=_due_at):   # whoever hears once hears of what is latest
         if clock.next_at > pen.now:
             continue
         running: Clock | None = clock
@@ -47,7 +51,7 @@ def _fire(pen: Pen, clock: Clock, moves: list[tuple[str, str]] | None) -> int:
     found = doer(pen.resolver, pen.procedure.workflow, policy, pen.case, definition)
     if (found.role, found.unit, found.person) != (clock.role, clock.unit, clock.holder):
         hand_over(pen, definition, clock)
-    steps = Steps.of(policy, clock.name, pen.case.risk)
+    steps = pen.procedure.steps(clock.name, pen.case.risk)
     step, times = steps.clamp(clock.rung, clock.times)
     target, alarm = pen.case.tier, found.person is None
     roles: list[str] = []
@@ -100,28 +104,28 @@ def _last(
         answers = resolver.answerer(case.unit, target, policy, case.recused)
         tier_ladder().raise_to(case.tier, answers.tier)
         alarm = alarm or answers.person is None
-    for role in dict.fromkeys([doing.role, *([answers.role] if answers else []), *roles]):
+    for role in dict.fromkeys([doing.role, answers.role, *roles] if answers else [doing.role, *roles]):
         if role == "tier_holder":
             role = answers.role if answers else case.answers_role  # noqa: PLW2901 - the word stands for a role
         if role == doing.role:
             where, names = doing, resolver.named(case.unit, doing, policy, case.recused, safety=safety)
         else:
             where, names = resolver.people(case.unit, role, policy, case.recused, urgent=safety)
-        if (where.tier.value, where.role) not in told:
-            told.append((where.tier.value, where.role))
+        if (pair := (_NAME[where.tier], where.role)) not in told:
+            told.append(pair)
             people += names
     if alarm:
         people += resolver.terminal(case.unit, policy, case.recused)
     if answers is not None and answers.tier.rank <= case.tier.rank:
         answers = None
-    pen.add(
-        ev.RungFired, by="engine", clock=clock.name, n=clock.n, rung=fired[0], times=fired[1], next_rung=following[0],
-        next_times=following[1], next_at=following[2], told=tuple(told), alarm=alarm,
+    pen.put(ev.RungFired(
+        case=pen.number, seq=case.version + 1, at=pen.now, by="engine", clock=clock.name, n=clock.n, rung=fired[0], times=fired[1],
+        next_rung=following[0], next_times=following[1], next_at=following[2], told=tuple(told), alarm=alarm,
         tier=answers.tier if answers else None, answers_role=answers.role if answers else None,
         answers_unit=answers.unit if answers else None, answers=answers.person if answers else None,
         armed=armed_by_raise(pen, answers) if answers else None,
-    )
-    unheard = tuple(person for person in dict.fromkeys(people) if person not in pen.heard)
+    ))
+    unheard = tuple([person for person in dict.fromkeys(people) if person not in pen.heard])
     if unheard:
         late = rung is not None
         pen.heard.update(unheard)
@@ -135,7 +139,7 @@ def resume(pen: Pen, clock: Clock) -> None:
     """Let a paused paper clock run again: its due time moves by the time that it stood, its cap with it."""
     stood = pen.now - (clock.paused_at or pen.now)
     due_at = clock.due_at + stood
-    steps = Steps.of(pen.procedure.policy, clock.name, pen.case.risk)
+    steps = pen.procedure.steps(clock.name, pen.case.risk)
     step, next_at = steps.first(clock.armed_at, due_at, pen.now, clock.rung)
     pen.add(
         ev.ClockResumed, clock=clock.name, n=clock.n, due_at=due_at, next_at=max(next_at, pen.now), rung=step,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from . import events as ev
 from .case import Case, Clock
-from .deadline import Due, Steps, budget, nearer, sooner
+from .deadline import Due, budget, nearer, sooner
 from .guard import is_raised
 from .model import Tier
 from .pen import Pen
@@ -141,9 +140,9 @@ def _start(pen: Pen, owed: dict[tuple[str, str], list[tuple[ClockDef, Found, dat
 
 def _budget(pen: Pen, definition: ClockDef, again: bool) -> Due:  # noqa: FBT001 - read by name at both callers
     policy, case = pen.procedure.policy, pen.case
-    units = pen.resolver.roster.units
-    school = units.get(pen.resolver.chain(case.unit).get(Tier.SCHOOL, ""))
-    due = budget(policy.clocks[definition.name], case.risk, pen.now, pen.resolver.calendar, case.unit, again=again,
+    rule = policy.clocks[definition.name]
+    school = pen.resolver.roster.units.get(pen.resolver.chain(case.unit).get(Tier.SCHOOL, "")) if rule.not_after else None
+    due = budget(rule, case.risk, pen.now, pen.resolver.calendar, case.unit, again=again,
                  dismissal=school.dismissal if school is not None else None)
     bound = pen.bounds.get(definition.name)
     return replace(due, at=min(due.at, bound)) if bound is not None else due
@@ -152,24 +151,24 @@ def _budget(pen: Pen, definition: ClockDef, again: bool) -> Due:  # noqa: FBT001
 def arm(pen: Pen, definition: ClockDef) -> tuple[Found, datetime]:
     """Start a clock: due by the policy, its first step ahead, its doer named; if that duty is vacant the case goes up now."""
     found = doer(pen.resolver, pen.procedure.workflow, pen.procedure.policy, pen.case, definition)
-    fields = _arming(pen, definition, found)
-    pen.arm(**fields)
+    armed = _armed(pen, definition, found, *pen.arms())
+    pen.arm(armed)
     _jump(pen, definition.name, found)
-    return found, fields["due_at"]
+    return found, armed.due_at
 
 
-def _arming(pen: Pen, definition: ClockDef, found: Found) -> dict[str, Any]:
+def _armed(pen: Pen, definition: ClockDef, found: Found, seq: int, by: str) -> ev.ClockArmed:
     policy, case = pen.procedure.policy, pen.case
     n = case.armings.get(definition.name, 0) + 1
     due = _budget(pen, definition, n > 1)
-    rung, next_at = Steps.of(policy, definition.name, case.risk).first(pen.now, due.at, pen.now)
+    rung, next_at = pen.procedure.steps(definition.name, case.risk).first(pen.now, due.at, pen.now)
     if found.person is None:
         next_at = min(next_at, pen.now + policy.terminal_every.wall)
-    return {
-        "clock": definition.name, "n": n, "sort": definition.kind, "role": found.role, "unit": found.unit, "holder": found.person,
-        "due_at": due.at, "next_at": next_at, "rung": rung, "cap_at": due.cap_at, "provisional": due.provisional,
-        "at_tier": definition.who == "tier_holder",
-    }
+    return ev.ClockArmed(
+        case=pen.number, seq=seq, at=pen.now, by=by, clock=definition.name, n=n, sort=definition.kind, role=found.role, unit=found.unit,
+        holder=found.person, due_at=due.at, next_at=next_at, rung=rung, cap_at=due.cap_at, provisional=due.provisional,
+        at_tier=definition.who == "tier_holder",
+    )
 
 
 def armed_by_raise(pen: Pen, answers: Found) -> tuple[ev.ClockArmed, ...] | None:
@@ -180,11 +179,10 @@ def armed_by_raise(pen: Pen, answers: Found) -> tuple[ev.ClockArmed, ...] | None
     if answers.person is None or not is_raised(answers.tier, lead_of(pen)):
         return None
     case = pen.case
-    common: dict[str, Any] = {"case": case.number, "seq": case.version + 1, "at": pen.now, "by": "engine"}
-    return tuple(
-        ev.ClockArmed(**common, **_arming(pen, definition, answers)) for definition in pen.procedure.raised_clocks
+    return tuple([
+        _armed(pen, definition, answers, case.version + 1, "engine") for definition in pen.procedure.raised_clocks
         if definition.flag == "raised" and definition.who == "tier_holder" and case.clock(definition.name) is None
-    ) or None
+    ]) or None
 
 
 def hand_over(pen: Pen, definition: ClockDef, clock: Clock, *, quiet: bool = False) -> None:
@@ -207,7 +205,7 @@ def _jump(pen: Pen, clock: str, found: Found) -> None:
 
 def bring_nearer(pen: Pen, clock: Clock, due: Due, why: str) -> None:
     """Bring a running clock nearer; one that would move away stays where it is."""
-    steps = Steps.of(pen.procedure.policy, clock.name, pen.case.risk)
+    steps = pen.procedure.steps(clock.name, pen.case.risk)
     moved = nearer(clock, due, steps, pen.now)
     if moved is not None:
         step, next_at = moved
@@ -233,7 +231,7 @@ def reproject(pen: Pen, clock: Clock) -> None:
     at = min(due.at, clock.cap_at) if clock.cap_at is not None else due.at
     if (at, due.provisional) == (clock.due_at, clock.provisional):
         return
-    steps = Steps.of(pen.procedure.policy, clock.name, pen.case.risk)
+    steps = pen.procedure.steps(clock.name, pen.case.risk)
     step, next_at = steps.first(clock.armed_at, at, pen.now, clock.rung)
     pen.add(
         ev.ClockMoved, clock=clock.name, n=clock.n, due_at=at, next_at=next_at, rung=step, why="calendar", cap_at=clock.cap_at,

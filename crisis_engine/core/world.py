@@ -9,11 +9,13 @@ from typing import Any
 
 from .access import Actor
 from .case import Case
+from .draft import drafted
 from .model import Subject
 from .procedure import Procedure
 from .resolve import Resolver
 
 
+@drafted
 @dataclass(frozen=True, slots=True)
 class World:
     """What a command is decided on. `now` is the resolver's; within a case it is never before the case's last event."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from crisis_engine.core.access import Filter, Verdict, counts_of, granted, may_do, places_of, sight_of
+from crisis_engine.core.access import Actor, Filter, Verdict, counts_of, granted, may_do, places_of, sight_of
+from crisis_engine.core.resolve import Resolver
 
 from .gather import Sources, actor_of
 
@@ -22,12 +23,18 @@ class Allowing:
         self, tx: Tx, now: datetime, by: str, action: str, *, unit: str = "", stored: Stored | None = None, because: str = "",
     ) -> Verdict:
         """Return the verdict that allows it; NotFound where for this person there is no such case, NotAllowed with the rule."""
+        return self._admitted(tx, now, by, action, unit=unit, stored=stored, because=because)[0]
+
+    def _admitted(
+        self, tx: Tx, now: datetime, by: str, action: str, *, unit: str = "", stored: Stored | None = None, because: str = "",
+    ) -> tuple[Verdict, Actor, Resolver]:
+        """Return what `_allow` does, with who was asked about and who found people for it: a command goes on with both."""
         actor = actor_of(tx, by)
         case = stored.case if stored is not None else None
         units = {duty.unit for duty in actor.duties} | ({unit} if unit else set()) | ({case.unit} if case is not None else set())
         resolver = self._sources.resolver(tx, units, now)
         verdict = may_do(self._sources.access, action, actor, resolver, unit=unit, case=case, because=because)
-        return granted(verdict, by, action, case.number if case is not None else "")
+        return granted(verdict, by, action, case.number if case is not None else ""), actor, resolver
 
     def _sight(self, tx: Tx, now: datetime, by: str, action: str) -> Filter:
         """Return the cases that whoever acts may do this to, for a list: the same rule as for each of them alone."""

@@ -109,9 +109,10 @@ class Audit(Worlds):
                 self._allow(tx, self.now(), by, "audit.seal")
         key = self._sealer(by or ENGINE, key_file, new_key=new_key)
         batches = leaves = events = 0
+        until = self._settled_event()
         while limit is None or batches < limit:
             try:
-                done = self._seal_batch(key, batch, reconcile=reconcile)
+                done = self._seal_batch(key, batch, until, reconcile=reconcile)
             except StaleVersion:   # another sealer was faster: what it left is the next batch
                 continue
             if done is None:
@@ -123,25 +124,35 @@ class Audit(Worlds):
             log("audit.sealed", batches=batches, leaves=leaves, size=newest.checkpoint.size, root=newest.checkpoint.short)
         return SealReport(batches, leaves, events, newest)
 
-    def _seal_batch(self, key: SigningKey, batch: int, *, reconcile: bool) -> tuple[int, int] | None:
+    def _seal_batch(self, key: SigningKey, batch: int, until: int, *, reconcile: bool) -> tuple[int, int] | None:
         """Seal one batch and return its leaves and events; None when there is nothing left."""
         with self.store.reading() as tx:
             size, origin = tx.tree_size(), _origin(tx, key.public)
             if reconcile:
                 found, event, events = tx.ungrown(batch), tx.sealed_event(), 0
             else:
-                found, event, events = tx.grew(batch)
+                found, event, events = tx.grew(batch, until)
         if not found and not events:
             return None
         hashes = [leaf_hash(leaf.data) for leaf in found]   # all but the writing is done outside the lock
 
         with self.store.writing() as tx:
+            tx.hold_name("seal", "log")
             top = tx.append_leaves(size, found, hashes, event)
             if found:
                 now = self.now()
                 checkpoint = Checkpoint(origin, size + len(found), top)
                 tx.put_checkpoint(checkpoint, key.sign(checkpoint.text), now)
         return len(found), events
+
+    def _settled_event(self) -> int:
+        """Return the id of an event below which none is still on its way into the database."""
+        from crisis_engine.store.tree import MOST_ID  # noqa: PLC0415
+
+        if self.store.dialect == "sqlite":
+            return MOST_ID   # one writer at a time: ids and commits have one order
+        with self.store.writing(alone=True) as tx:
+            return tx.last_event_id()
 
     def _sealer(self, by: str, key_file: Path | None, *, new_key: bool) -> SigningKey:
         """Return the sealer's key: the one this database knows, or the first one, which is made and known from now on."""
@@ -150,8 +161,11 @@ class Audit(Worlds):
 
         with self.store.reading() as tx:
             known = [verifier.key for verifier in tx.verifiers() if verifier.duty == SEALER]
-            home = tx.home()
-        path = key_file or (home.with_name(f"{home.name}.seal") if home is not None else None)
+            home, homeless = tx.vault.seal, tx.vault.masters.homeless
+        path = key_file or home
+        if path is None and homeless:
+            raise StoreError("Nobody said where the sealer's key of this database lies.",
+                             way_out="Set CRISIS_HOME to a folder for its files, or CRISIS_SEAL_KEY_FILE.")
         kept = self._ephemeral[-1:] if path is None else [SigningKey.read(path)] if path.exists() else []
         if kept and (not known or kept[0].public in known or (new_key and kept[0].public.name == known[0].name)):
             key = kept[0]
@@ -171,7 +185,7 @@ class Audit(Worlds):
             raise StoreError("This key cosigns; a sealer needs a key of its own.",
                              way_out="Leave the sealer's key file to `crisis audit seal`.")
         if key.public not in known:
-            with self.store.writing() as tx:
+            with self.store.writing(alone=True) as tx:
                 tx.put_verifier(key.public, SEALER, by, self.now())
         return key
 
@@ -188,6 +202,7 @@ class Audit(Worlds):
         from crisis_engine.store.tree import COSIGNER  # noqa: PLC0415
 
         with self.store.writing() as tx:
+            tx.hold_name("seal", "log")
             now = self.now()
             self._allow(tx, now, by, "audit.cosign")
             key = SigningKey.read(key_file)
@@ -246,7 +261,7 @@ class Audit(Worlds):
             shares = _shares(tx, _SHARES * processes)
             report.unsealed = tx.unsealed_events()
             ours = list(compare(tx, kept)) if kept is not None else []
-            if processes > 1 and tx.last_event_id() > ALONE and self._divides(tx):
+            if processes > 1 and tx.last_event_id() > ALONE and self._divides():
                 parts = self._apart(shares, processes)
             else:
                 parts = ((place, verify_part(tx, share)) for place, share in enumerate(shares))
@@ -281,9 +296,9 @@ class Audit(Worlds):
         with suppress(StoreError), self.store.writing() as tx:
             tx.log_read(ReadEntry(by, "audit.verify", first, self.now(), 0, "" if report.ok else f"flaws: {report.count}"))
 
-    def _divides(self, tx: Tx) -> bool:
+    def _divides(self) -> bool:
         """Whether another process can open the same database with the same keys."""
-        return isinstance(self.store, Store) and tx.home() is not None and self.store.vault.masters.source != "caller"
+        return isinstance(self.store, Store) and self.store.shared and self.store.vault.masters.source != "caller"
 
     def _apart(self, shares: Sequence[tuple[int, int] | None], processes: int) -> Iterator[tuple[int, VerifyReport]]:
         """Yield what processes of their own found in each share, as they come."""

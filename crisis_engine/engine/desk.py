@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +16,21 @@ from crisis_engine.core.network import Gap, gaps
 from crisis_engine.core.pen import Pen
 from crisis_engine.core.resolve import is_within
 from crisis_engine.core.world import World
-from crisis_engine.definitions import load_policy_doc
+from crisis_engine.definitions import fingerprint, load_policy_doc
 from crisis_engine.store import Tx
 
+from .again import again
 from .gate import refuse_own_duties, refuse_two_offices, touched_units
 from .gather import actor_of
 from .log import log
 from .look import sane
-from .sweep import BATCH, Counts, change_of, decided, hand_over, units_of
+from .sweep import BATCH, Counts, change_of, decided, hand_over, tell_watchers, units_of
 from .view import ClockView, SweepReport, clock_view
-from .worlds import Worlds, stored_case
+from .worlds import Worlds, held_case
 
 if TYPE_CHECKING:
     from crisis_engine.core.procedure import Procedure
+    from crisis_engine.notify import Channel
     from crisis_engine.roster import RosterSet
 
 GAP = timedelta(minutes=10)
@@ -53,7 +55,7 @@ class Desk(Worlds):
         """
         for policy in sorted({unit.policy for unit in roster.units if unit.policy}):
             load_policy_doc(policy)   # a policy that cannot be read must not turn a school's reports away later
-        with self.store.writing() as tx:
+        with self.store.writing(alone=True) as tx:
             if by != MACHINE:
                 for unit in touched_units(tx, roster):
                     self._allow(tx, self.now(), by, "roster.change", unit=unit)
@@ -71,7 +73,7 @@ class Desk(Worlds):
         """
         if at is not None:
             sane(at)
-        with self.store.writing() as tx:
+        with self.store.writing(alone=True) as tx:
             now = self.now()
             self._allow(tx, now, by, "roster.change", unit=unit)
             if not tx.end_duty(role, unit, person, at or now):
@@ -88,7 +90,7 @@ class Desk(Worlds):
             raise BadInput("An absence needs two times with zone, the first before the second.", way_out="Write 2026-03-02T08:00+08:00.")
         sane(begins_at)
         sane(ends_at)
-        with self.store.writing() as tx:
+        with self.store.writing(alone=True) as tx:
             now = self.now()
             if tx.person(person) is None:
                 raise NotFound(f"Nobody is known as {said(person)!r}.", way_out="See `crisis roster show`.")
@@ -117,6 +119,7 @@ class Desk(Worlds):
         done = 0
         now = self.now()
         for start in range(0, len(ids), BATCH):
+            tx.hold_cases(ids[start:start + BATCH])
             stored = [one for one in tx.cases(ids[start:start + BATCH]) if one.case.open]
             resolver = self._sources.resolver(tx, units_of(stored), now)
 
@@ -167,13 +170,14 @@ class Desk(Worlds):
 
     def publish_calendar(self, calendar: Calendar, *, by: str) -> int:
         """Take a newly published calendar and reckon provisional clocks anew, in the publisher's name. Return cases changed."""
-        with self.store.writing() as tx:
+        with self.store.writing(alone=True) as tx:
             self._allow(tx, self.now(), by, "calendar.publish")
             tx.put_calendar(calendar)
             changed = self._decide_all(tx, tx.provisional(), decide_calendar, actor_of(tx, by))
         log("calendar.published", by=by, until=calendar.published_until.isoformat(), cases=changed)
         return changed
 
+    @again
     def link(self, number: str, other: str, *, by: str, relation: str = "related") -> None:
         """Link two cases (siblings: `related`; a group event: `part_of`). Nothing else is shared between them."""
         if relation not in {"related", "part_of"}:
@@ -182,7 +186,7 @@ class Desk(Worlds):
             now = self.now()
             worlds = []
             for each in (number, other):
-                stored = stored_case(tx, each)
+                stored = held_case(tx, each)
                 worlds.append((self._world(tx, now, by, stored), stored, number if each == other else other))
                 self._allow(tx, now, by, "case.link", stored=stored)
             if number == other:
@@ -196,7 +200,7 @@ class Desk(Worlds):
 
     def mark_sandbox(self) -> None:
         """Mark a new database as a sandbox; refused once it holds a case."""
-        with self.store.writing() as tx:
+        with self.store.writing(alone=True) as tx:
             if tx.counts()["cases"]:
                 raise BadInput("A database with cases cannot become a sandbox.",
                                way_out="Begin with `crisis init --sandbox` on a new file.")
@@ -212,12 +216,51 @@ class Desk(Worlds):
             return
         if last is not None and now - last > GAP:
             log("sweep.gap", since=last.isoformat(), until=now.isoformat(), fired=report.rungs)
-        with self.store.writing() as tx:
+        with self.store.writing(alone=last is not None and now < last) as tx:
             tx.heartbeat("sweep", now)
             if last is not None and now < last:
                 log("sweep.clock_ran_back", since=last.isoformat(), until=now.isoformat(), presences=tx.forget_handed(now))
             if last is not None and now - last > GAP and report.rungs:
                 tx.set_meta("last_gap", f"{last.isoformat()}/{now.isoformat()}")
+
+    def reload(self) -> str:
+        """Read definitions and rights again and go by them from now on; return their fingerprint.
+
+        A file that cannot be used changes nothing: DefinitionError names it.
+        """
+        with self.store.reading() as tx:
+            policies = tx.policies()
+        fresh = self._sources.anew(policies)
+        self._sources = fresh
+        return fingerprint(policies)
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """What `deliver` sends by."""
+        return self._channels
+
+    def use_channels(self, channels: Sequence[Channel]) -> None:
+        """Afterwards `deliver` sends by these."""
+        self._channels = tuple(channels)
+
+    def tell_operators(self, what: str, now: datetime) -> bool:
+        """Owe the operators a notice about the machine itself, under the number of the case whose clock is next; whether there is one.
+
+        A notice has no words of its own, and a city without an open case has nothing that could be late.
+        """
+        with self.store.writing() as tx:
+            row = tx.nearest_case()
+            if row is not None:
+                tell_watchers(tx, self._sources, now, {row}, what, ("operator",))
+        return row is not None
+
+    def trust_clock(self) -> datetime:
+        """Keep that somebody looked at the machine's clock and found it right: daemons that wait for that go on. Return what it says."""
+        with self.store.writing() as tx:
+            now = self.now()
+            tx.set_meta("clock_trusted", now.isoformat())
+        log("clock.trusted", now=now.isoformat())
+        return now
 
     def _ended(self, tx: Tx, row: int, procedure: Procedure) -> Iterator[ClockView]:
         for clock, status, ended_at in tx.ended_clocks(row):

@@ -20,6 +20,7 @@ from crisis_engine.core.retention import Retention
 from crisis_engine.core.world import World
 from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 
+from .again import again
 from .audit import Audit
 from .compliance import Compliance
 from .export import Export
@@ -31,9 +32,9 @@ from .look import local
 from .once import Once
 from .reading import LOGGED_FROM, checked_why
 from .secrecy import Secrecy
-from .sweep import change_of, sweep
+from .sweep import Pace, change_of, sweep
 from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items, secrecy_shown
-from .worlds import new_number, new_token, people_known, stored_case
+from .worlds import held_case, new_number, new_token, people_known, stored_case
 
 if TYPE_CHECKING:
     from crisis_engine.notify import Channel
@@ -64,6 +65,7 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
 
     # ---- the first word ---------------------------------------------------------------------------------------------
 
+    @again
     def report(
         self, *, unit: str, by: str, facts: str, subject: str | None = None, cues: Sequence[str] = (), danger_now: bool = False,
         with_child: str | None = None, about_staff: Sequence[str] = (), key: str | None = None,
@@ -103,6 +105,7 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
             raise NotFound("There is no such receipt.", way_out="Check the letters; a receipt has twelve.")
         return {"receipt": token, "received_at": local(found.made_at), "state": "received"}
 
+    @again
     def open_case(
         self, workflow: str, *, by: str, unit: str | None = None, subject: str | None = None, fields: Mapping[str, Any] | None = None,
         parent: str | None = None, key: str | None = None,
@@ -113,8 +116,9 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
             once = Once(tx, by, key, ["open", workflow, unit, subject, dict(fields or {}), parent])
             if once.answer is not None:
                 return self._view(tx, stored_case(tx, once.answer["number"]), by, now)
-            above = stored_case(tx, parent) if parent is not None else None
+            above = held_case(tx, parent) if parent is not None else None
             child = subject_of(tx, subject)
+            tx.hold_child(child.id if child is not None else None)
             home = unit or (child.unit if child is not None else above.case.unit if above is not None else None)
             if home is None:
                 raise BadInput("A case needs a unit, a subject or a parent.", way_out="Give --unit, --subject or --parent.")
@@ -151,6 +155,7 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
 
     # ---- acting -----------------------------------------------------------------------------------------------------
 
+    @again
     def act(
         self, number: str, move: str, *, by: str, fields: Mapping[str, Any] | None = None, version: int | None = None,
         key: str | None = None,
@@ -163,7 +168,7 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
         with self.store.writing() as tx:
             now = self.now()
             once = Once(tx, by, key, ["act", number, move, dict(fields or {})])
-            stored = stored_case(tx, number)
+            stored = held_case(tx, number)
             if once.answer is not None:
                 return self._view(tx, stored, by, now)
             world = self._world_of_act(tx, now, by, stored, move, fields or {})
@@ -265,15 +270,16 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
 
     # ---- the clock's side -------------------------------------------------------------------------------------------
 
-    def sweep(self, *, limit: int | None = None, share: tuple[int, int] = (0, 1)) -> SweepReport:
+    def sweep(self, *, limit: int | None = None, share: tuple[int, int] = (0, 1), pace: Pace | None = None) -> SweepReport:
         """Fire what is due and hand over what somebody left. Re-entrant; several may run at once; call it as often as you like.
 
         `share` (k, n) divides a large backlog among n sweepers, each a process of its own: (0, 2) and (1, 2) use two cores.
+        `pace` is asked before and after each batch, and may stop between two.
         """
         if not 0 <= share[0] < share[1]:
             raise BadInput(f"{share} is no share.", way_out="Give (k, n) with 0 <= k < n, such as (0, 2) and (1, 2).")
         now = self.now()
-        report = sweep(self.store, self._sources, self.now, self._failing, limit=limit, share=share)
+        report = sweep(self.store, self._sources, self.now, self._failing, limit=limit, share=share, pace=pace)
         self._watch(now, report)
         return report
 

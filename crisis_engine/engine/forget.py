@@ -69,7 +69,7 @@ class Forgetting(Reading):
         BadInput, and CommandRejected while a case is open or a hold is in force.
         """
         _reason(because)
-        with self.store.writing() as tx:
+        with self.store.writing(alone=True) as tx:
             now = self.now()
             target, seen = self._target(tx, now, kind, ref)
             self._may(tx, now, by, "erase.propose", kind, target)
@@ -84,7 +84,7 @@ class Forgetting(Reading):
     def confirm_erasure(self, erasure: int, *, by: str) -> dict[str, Any]:
         """Confirm as a second person, and erase at once and for good. Raises as `propose_erasure`, and when the case moved since."""
         refuse_host(self.store)
-        with self.store.writing(wipe=True) as tx:
+        with self.store.writing(wipe=True, alone=True) as tx:
             now = self.now()
             found = _open(tx, erasure)
             self._may_answer(tx, now, by, found, "erase.confirm")
@@ -101,7 +101,7 @@ class Forgetting(Reading):
 
     def decline_erasure(self, erasure: int, *, by: str) -> None:
         """Take a proposal back, or decline another's. Raises NotFound, NotAllowed."""
-        with self.store.writing() as tx:
+        with self.store.writing(alone=True) as tx:
             now = self.now()
             found = _open(tx, erasure)
             self._may_answer(tx, now, by, found, "erase.propose", "erase.confirm")
@@ -114,7 +114,7 @@ class Forgetting(Reading):
         """Place a legal hold (司法保全) on a case, or on a child and all its cases. Raises NotFound, NotAllowed, CommandRejected."""
         refuse_host(self.store)   # the ledger beside the database has its line whatever the host decides
         _reason(because)
-        with self.store.writing() as tx:
+        with self.store.writing(alone=True) as tx:
             now = self.now()
             target = self._held_target(tx, kind, ref)
             self._may_hold(tx, now, by, "hold.place", kind, target)
@@ -126,7 +126,7 @@ class Forgetting(Reading):
     def lift_hold(self, kind: str, ref: str, *, by: str) -> None:
         """Lift a legal hold. Raises NotFound, NotAllowed."""
         refuse_host(self.store)
-        with self.store.writing() as tx:
+        with self.store.writing(alone=True) as tx:
             now = self.now()
             target = self._held_target(tx, kind, ref)
             self._may_hold(tx, now, by, "hold.lift", kind, target)

@@ -28,6 +28,7 @@ class Sources:
     """What changes seldom and is asked for always, kept until the database says that it changed."""
 
     def __init__(self, access: Access | None = None) -> None:
+        self._given = access
         self._access = access
         self._roster_version: int | None = None
         self._units: dict[str, Unit] = {}
@@ -47,6 +48,15 @@ class Sources:
         if self._access is None:
             self._access = definitions.load_access()
         return self._access
+
+    def anew(self, policies: Iterable[str]) -> Sources:
+        """Return sources that read every file again, all of them checked: DefinitionError where one cannot be used."""
+        fresh = Sources(self._given)
+        _ = fresh.access
+        for policy in sorted({DEFAULT_POLICY, *policies}):
+            for workflow in definitions.load_policy(policy).applies_to:
+                definitions.load_procedure(workflow, policy)
+        return fresh
 
     def resolver(self, tx: Tx, units: Iterable[str], now: datetime) -> Resolver:
         """Return a resolver for this instant that knows these units, all above them, and everybody there.

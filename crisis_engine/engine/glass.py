@@ -12,12 +12,13 @@ from crisis_engine.core.errors import BadInput
 from crisis_engine.core.glass import REVIEW, decide_break
 from crisis_engine.store.key import CASE
 
+from .again import again
 from .log import log
 from .look import local
 from .once import Once
 from .reading import Reading, checked_why
 from .sweep import change_of
-from .worlds import new_number, stored_case
+from .worlds import held_case, new_number
 
 HOURS = 4.0
 """Hours of an emergency reading where nobody says another (D: our design)."""
@@ -39,6 +40,7 @@ class GlassView:
 class Glass(Reading):
     """Emergency reading, told at once and reviewed by the next level."""
 
+    @again
     def break_glass(self, number: str, *, by: str, because: str, hours: float = HOURS, key: str | None = None) -> GlassView:
         """Open a case to a person for some hours, up to the secrecy tier that the access file gives the person's role for this.
 
@@ -57,7 +59,7 @@ class Glass(Reading):
         with self.store.writing() as tx:
             now = self.now()
             once = Once(tx, by, key, ["glass", number, because, hours])
-            stored = stored_case(tx, number)
+            stored = held_case(tx, number)
             self._allow(tx, now, by, "glass.break", stored=stored, because=because)
             if once.answer is not None:
                 return GlassView(once.answer["number"], once.answer["reads"], datetime.fromisoformat(once.answer["until"]))

@@ -16,6 +16,7 @@ class HostStore:
     def __init__(self, tx: Tx) -> None:
         """Stand for the store as long as the host's transaction lasts."""
         self._tx = tx
+        self.dialect = tx.connection.dialect.name
 
     @contextmanager
     def reading(self) -> Iterator[Tx]:
@@ -23,13 +24,14 @@ class HostStore:
         yield self._tx
 
     @contextmanager
-    def writing(self, *, wipe: bool = False) -> Iterator[Tx]:
+    def writing(self, *, wipe: bool = False, alone: bool = False) -> Iterator[Tx]:
         """Give the host's transaction; an exception undoes what was written here, and a host that catches it keeps only its own work.
 
         What is freed is wiped when the host itself asks for that.
         """
         del wipe
         with self._tx.whole():
+            self._tx.enter(alone=alone)
             yield self._tx
 
     def replay(self) -> int:

@@ -23,6 +23,7 @@ class Once:
             # for one person's key must not answer another.
             self._key = tx.blind("command", f"{by}\0{key}")
             self._digest = tx.blind("command", json.dumps(content, sort_keys=True, default=str))
+            tx.hold_name("command", self._key)   # the same command twice at once: the second waits for the first one's answer
             known = tx.command(self._key)
             if known is not None:
                 if known[0] != self._digest:

@@ -53,7 +53,7 @@ class Secrecy(Worlds):
         NotAllowed, KeyFault.
         """
         refuse_host(self.store)
-        with self.store.writing() as tx:
+        with self.store.writing(alone=True) as tx:
             now = self.now()
             self._allow(tx, now, by, "key.rotate")
             current = tx.master()
@@ -64,11 +64,11 @@ class Secrecy(Worlds):
 
         after, done, broken, step = ("", ""), 0, 0, batch
         while step == batch:
-            with self.store.writing(wipe=True) as tx:
+            with self.store.writing(wipe=True, alone=True) as tx:
                 after, step, failed = tx.rewrap(after, batch)
             done, broken = done + step - failed, broken + failed
 
-        with self.store.writing() as tx:
+        with self.store.writing(alone=True) as tx:
             masters, left = tx.vault.masters, tx.keys_by_master().keys() - {current.id}
             tx.log_key(by, "unfinished" if left else "finished", current.id, self.now())
         self.store.scrub()
@@ -83,17 +83,17 @@ class Secrecy(Worlds):
         roster = receipts = events = after = 0
         step = 1
         while step:
-            with self.store.writing(wipe=True) as tx:
+            with self.store.writing(wipe=True, alone=True) as tx:
                 step = tx.seal_roster(batch)
             roster += step
         step = batch
         while step == batch:
-            with self.store.writing(wipe=True) as tx:
+            with self.store.writing(wipe=True, alone=True) as tx:
                 step = tx.seal_receipts(batch)
             receipts += step
         step = batch
         while step == batch:
-            with self.store.writing(wipe=True) as tx:
+            with self.store.writing(wipe=True, alone=True) as tx:
                 after, step = tx.seal_events(after, batch)
             events += step
         self.store.scrub(whole=True)

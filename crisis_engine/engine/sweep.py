@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from crisis_engine.core.access import ENGINE, Actor, Filter
 from crisis_engine.core.decide import decide_due, decide_presence
@@ -25,6 +26,9 @@ from .view import SweepReport
 
 BATCH = 2_500
 """Cases in one transaction: large enough to share its pages and its fsync, small enough that a person's command waits < 0.5 s."""
+
+SHARED_BATCH = 1_000
+"""The same where others write beside a sweep (PostgreSQL): its cases are locked from the look at them to the commit."""
 
 FIRST_REST, LONGEST_REST = timedelta(minutes=1), timedelta(minutes=15)
 """How long a case rests that could not be decided, before it is tried again (D: our design)."""
@@ -45,6 +49,16 @@ _ENGINE = Actor(ENGINE)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
+class Pace(Protocol):
+    """How a daemon holds a sweep back: engine and core have no stopwatch, so it brings its own."""
+
+    def size(self, most: int) -> int:
+        """Return how many cases the next batch takes, at most so many; it begins at this moment."""
+
+    def wrote(self, due: Sequence[datetime]) -> bool:
+        """Hear when the cases of a batch had been due, now that they are written; False stops the sweep before its next batch."""
+
+
 @dataclass(slots=True)
 class Counts:
     """What a sweep did so far."""
@@ -57,9 +71,11 @@ class Counts:
     resting: frozenset[int] = frozenset()      # cases that failed before and are tried again later
     share: tuple[int, int] = (0, 1)            # which of how many sweepers this is
     waited: tuple[timedelta, int] = (timedelta(), 0)   # the longest that a due rung had waited, and the row of its case
+    waits: bool = False                        # whether it waits for cases that others have in hand, or passes them over
     told: Filter | None = None                 # of which cases a number may be told to whoever caused it; None stands for all
     seen: tuple[int, int] = (-1, -1)           # the versions of roster and calendar that it decides by, as they were …
     now: datetime = _NEVER                     # … at this instant, by which it decides
+    due: list[datetime] = field(default_factory=list)  # when the cases of the last batch had been due
 
     def instant(self, tx: Tx, clock: Callable[[], datetime]) -> datetime:
         """Return the instant to decide by: a new one whenever roster or calendar changed.
@@ -77,6 +93,7 @@ class Counts:
         for change in changes:
             if change.before is not None and change.before.case.next_at is not None:
                 self.waited = max(self.waited, (now - change.before.case.next_at, change.before.id))
+                self.due.append(change.before.case.next_at)
             self.rungs += sum(1 for event in change.events if event.kind == "rung_fired")
             self.raised += change.before is not None and change.after.tier.rank > change.before.case.tier.rank
 
@@ -110,13 +127,15 @@ def change_of(stored: Stored | None, pen: Pen) -> Change:
 
 def sweep(
     store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], failing: Failing, *, limit: int | None = None,
-    batch: int = BATCH, share: tuple[int, int] = (0, 1),
+    batch: int | None = None, share: tuple[int, int] = (0, 1), pace: Pace | None = None,
 ) -> SweepReport:
     """Hand over what somebody left, then fire what is due by now, soonest first, until nothing is or `limit` cases were written.
 
     `share` (k, n) makes this the k-th of n sweepers that divide the cases by their rows; all n together leave nothing due.
+    `pace` says how large each batch is, and may stop the sweep between two of them.
     """
     counts = Counts(share=share)
+    batch = batch or (BATCH if store.dialect == "sqlite" else SHARED_BATCH)
     with store.reading() as tx:
         now = counts.instant(tx, clock)
         ended = bool(tx.ended_presences(now, 1))
@@ -130,23 +149,42 @@ def sweep(
             with store.reading() as tx:
                 ids = _due(tx, now, asked, counts)
             before = counts.cases + len(counts.failed)
-            for start in range(0, len(ids), most):
-                _one_batch(store, sources, clock, ids[start:start + most], counts)
-            if len(ids) < asked or counts.cases + len(counts.failed) == before:
+            if not _batches(store, sources, clock, ids, most, counts, pace):
+                break
+            stands = counts.cases + len(counts.failed) == before
+            if stands and ids and not counts.waits and store.dialect != "sqlite":
+                counts.waits = True    # somebody has them in hand: the last round waits for whoever that is
+            elif len(ids) < asked or stands:
                 break
     if counts.failed:
         with store.writing() as tx:
-            _tell_watchers(tx, sources, now, counts.failed, "sweep_failed")
+            tell_watchers(tx, sources, now, counts.failed, "sweep_failed")
     if counts.waited[0] > OUTAGE:
         log("sweep.outage", waited_s=int(counts.waited[0].total_seconds()))
         with store.writing() as tx:
-            _tell_watchers(tx, sources, now, {counts.waited[1]}, "sweep_gap")
+            tell_watchers(tx, sources, now, {counts.waited[1]}, "sweep_gap")
     failing.note(counts.failed, now)
     with store.reading() as tx:
         next_at = tx.next_at()
     if counts.cases or counts.failed:
         log("sweep.finished", cases=counts.cases, rungs=counts.rungs, raised=counts.raised, failed=len(counts.failed))
     return SweepReport(counts.cases, counts.rungs, counts.raised, counts.handed_over, len(counts.failed), next_at)
+
+
+def _batches(
+    store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], ids: list[int], most: int, counts: Counts, pace: Pace | None,
+) -> bool:
+    """Write the cases batch by batch; return whether to go on."""
+    start = 0
+    while start < len(ids):
+        size = most if pace is None else pace.size(most)
+        counts.due.clear()
+        _one_batch(store, sources, clock, ids[start:start + size], counts)
+        start += size
+        if pace is not None and not pace.wrote(counts.due):
+            return False
+    counts.due.clear()
+    return True
 
 
 def _one_batch(store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], ids: list[int], counts: Counts) -> None:
@@ -165,6 +203,9 @@ def _whole_batch(store: Store | HostStore, sources: Sources, clock: Callable[[],
 
     The versions of roster and calendar are claims too: whoever left in between was handed over already, and nobody would look again.
     """
+    if store.dialect != "sqlite":
+        _claimed_batch(store, sources, clock, ids, counts)
+        return
     with store.reading() as tx:
         now = counts.instant(tx, clock)
         changes = _gathered(tx, sources, now, ids, counts)
@@ -178,6 +219,20 @@ def _whole_batch(store: Store | HostStore, sources: Sources, clock: Callable[[],
             now = counts.instant(tx, clock)
             changes = _gathered(tx, sources, now, ids, counts)
             tx.append(changes)
+    counts.add(changes, now)
+
+
+def _claimed_batch(store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], ids: list[int], counts: Counts) -> None:
+    """Write what of a batch nobody else has in hand: the rows are locked in the order of their ids, those that others hold passed over.
+
+    So several sweepers divide what is due without knowing of each other, and no rung has two. Roster and calendar stand still from
+    the begin to the commit, for whoever changes them writes alone.
+    """
+    with store.writing() as tx:
+        now = counts.instant(tx, clock)
+        changes = _gathered(tx, sources, now, tx.claim(ids, now, wait=counts.waits), counts)
+        if changes:
+            tx.append(changes, whole=False)
     counts.add(changes, now)
 
 
@@ -201,7 +256,9 @@ def _due(tx: Tx, now: datetime, most: int, counts: Counts) -> list[int]:
     return sorted([case for case in tx.due(now, most + len(left_out), counts.share) if case not in left_out][:most])
 
 
-def _tell_watchers(tx: Tx, sources: Sources, now: datetime, rows: set[int], what: str) -> None:
+def tell_watchers(
+    tx: Tx, sources: Sources, now: datetime, rows: set[int], what: str, watchers: Sequence[str] = WATCHERS,
+) -> None:
     """Tell the watchers of cases that cannot be moved, at every try, or of the one that an outage kept longest."""
     for row in sorted(rows):
         try:
@@ -212,7 +269,7 @@ def _tell_watchers(tx: Tx, sources: Sources, now: datetime, rows: set[int], what
         case = stored.case
         resolver = sources.resolver(tx, {case.unit}, now)
         people = tuple(dict.fromkeys(
-            duty.person for place in resolver.chain(case.unit).values() for role in WATCHERS
+            duty.person for place in resolver.chain(case.unit).values() for role in watchers
             for duty in resolver.holders(place, role, case.recused)
         ))
         if people:
@@ -228,7 +285,7 @@ def _one_by_one(store: Store | HostStore, sources: Sources, clock: Callable[[], 
         try:
             with store.writing() as tx:
                 now = counts.instant(tx, clock)
-                changes = _gathered(tx, sources, now, [case], counts)
+                changes = _gathered(tx, sources, now, tx.claim([case], now, wait=True), counts)
                 tx.append(changes)
             counts.add(changes, now)
         except Exception as error:
@@ -282,7 +339,7 @@ def _hand_over_all(store: Store | HostStore, sources: Sources, now: datetime, co
         for start in range(0, len(ids), BATCH):
             with store.writing() as tx:
                 _look_again(tx, sources, now, ids[start:start + BATCH], counts)
-        with store.writing() as tx:
+        with store.writing(alone=True) as tx:
             meanwhile = set(_left_by(tx, ended)).difference(ids)   # what another sweeper, who saw them present, gave them in between
             _look_again(tx, sources, now, sorted(meanwhile), counts)
             tx.mark_handed(ended, now)
@@ -307,6 +364,7 @@ def _left_by(tx: Tx, ended: Sequence[EndedPresence]) -> list[int]:
 
 
 def _look_again(tx: Tx, sources: Sources, now: datetime, ids: list[int], counts: Counts) -> None:
+    tx.hold_cases(ids)
     stored = tx.cases(ids)
     resolver = sources.resolver(tx, units_of(stored), now)
 

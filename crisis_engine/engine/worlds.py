@@ -45,6 +45,7 @@ class Worlds(Look):
 
     def _world_of_report(self, tx: Tx, now: datetime, by: str, child: Subject | None, unit: str) -> tuple[World, Stored | None, Any]:
         home = child.unit if child is not None else unit
+        tx.hold_child(child.id if child is not None else None)
         stored = tx.open_case_of(CRISIS, child.id) if child is not None else None
         others = tuple(one.case for one in tx.cases_of(child.id) if one.case.workflow == CRISIS) if child is not None else ()
         procedure = self._sources.pinned(tx, stored.case.procedure) if stored is not None else self._sources.procedure_for(tx, CRISIS, home)
@@ -68,8 +69,8 @@ class Worlds(Look):
     def _world_of_act(
         self, tx: Tx, now: datetime, by: str, stored: Stored, move: str, fields: Mapping[str, Any],
     ) -> World:
-        self._allow(tx, now, by, "case.act", stored=stored)   # before any other look: a refusal must not depend on what it finds
-        actor = actor_of(tx, by)
+        # before any other look: a refusal must not depend on what it finds
+        _verdict, actor, resolver = self._admitted(tx, now, by, "case.act", stored=stored)
         case = stored.case
         procedure = self._sources.pinned(tx, case.procedure)
         proposed: dict[int, Mapping[str, Any]] = {}
@@ -81,6 +82,7 @@ class Worlds(Look):
             fields = {**named, **fields}
         ref = fields.get("subject")
         child = subject_of(tx, str(ref)) if ref else None
+        tx.hold_child(child.id if child is not None and child.id != case.subject else None)
         subject = child.id if child is not None else case.subject
         all_of_child = tx.cases_of(subject) if subject is not None else []
         others = [one for one in all_of_child if one.case.number != case.number and one.case.workflow == case.workflow]
@@ -93,9 +95,10 @@ class Worlds(Look):
         tracks, target_tracks = self._tracks(tx, stored), self._tracks(tx, target) if target else ()
         units |= _units_beside((*tracks, *target_tracks))
         people_known(tx, [*_listed(fields.get("person")), *_listed(fields.get("about_staff")), *_listed(fields.get("members"))])
+        if case.last_at > now or not units <= {case.unit, *(duty.unit for duty in actor.duties)}:
+            resolver = self._sources.resolver(tx, units, max(now, case.last_at))
         return World(
-            now=max(now, case.last_at), actor=actor, procedure=procedure,
-            resolver=self._sources.resolver(tx, units, max(now, case.last_at)),
+            now=max(now, case.last_at), actor=actor, procedure=procedure, resolver=resolver,
             case=case, number=new_number(), subject=child, others=tuple(one.case for one in others), target=target.case if target else None,
             target_procedure=self._sources.pinned(tx, target.case.procedure) if target else None,
             tracks=tracks, target_tracks=target_tracks,
@@ -141,6 +144,15 @@ def stored_case(tx: Tx, number: str) -> Stored:
     if stored is None:
         raise no_such_case(number)
     return stored
+
+
+def held_case(tx: Tx, number: str) -> Stored:
+    """Return a case by its number as `stored_case` does, its row and those of its family locked until the transaction ends."""
+    stored = stored_case(tx, number)
+    if not tx.locks:
+        return stored
+    tx.hold_case(stored.case.number)
+    return stored_case(tx, stored.case.number)   # as its last holder left it
 
 
 def no_such_case(number: str) -> NotFound:

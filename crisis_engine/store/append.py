@@ -17,7 +17,7 @@ from crisis_engine.store.instant import micros, micros_or_none
 from crisis_engine.store.key import CASE, KeyRows
 from crisis_engine.store.record import AT, GENESIS, HASH, SECRET, SEQ, row_of, seal_envelope
 from crisis_engine.store.seal import DataKey
-from crisis_engine.store.sqlite import AMONG, listed
+from crisis_engine.store.statement import AMONG, listed
 
 Values = list[tuple[Any, ...]]
 
@@ -190,7 +190,18 @@ class CaseWrites(KeyRows):
         Raises StaleVersion when a case is no longer as `before` says, and AlreadyOpen when a child would have a second open case
         of a workflow that allows one. `whole` is as in `write`.
         """
-        self.write(prepare(changes, 1 + (self._value("SELECT max(id) FROM crisis_case") or 0)), whole=whole)
+        self.write(prepare(changes, self._first_id(sum(1 for change in changes if change.before is None))), whole=whole)
+
+    def _first_id(self, many: int) -> int:
+        """Return a row id from which on so many are free."""
+        if self._sql.ONE_WRITER:
+            return 1 + int(self._value("SELECT max(id) FROM crisis_case") or 0)
+        if not many:
+            return 1
+        # The last of a row of numbers that only grow; another writer may take some in between, so each is looked at.
+        taken = [row[0] for row in self._rows("SELECT nextval(pg_get_serial_sequence('crisis_case', 'id')) FROM generate_series(1, :many)",
+                                              many=many)]
+        return int(taken[0]) if taken == list(range(taken[0], taken[0] + many)) else self._first_id(many)
 
     def write(self, batch: Batch, *, whole: bool = True) -> None:
         """Write what was prepared, as `append` does. What takes time by the row was done before, outside the lock.
@@ -210,6 +221,17 @@ class CaseWrites(KeyRows):
             self._bulk(_LINK, batch.linked)
             self._bulk(_RECUSE, batch.recused)
             self._bulk(_OWE, self._owed(batch))
+            self._call(batch)
+
+    def _call(self, batch: Batch) -> None:
+        """Call whoever sleeps until the next deadline, if this made the nearest of all nearer; the call goes out with the commit."""
+        if self._sql.ONE_WRITER:
+            return
+        nearer = [change.after.next_at for change in batch.changes if change.after.next_at is not None and (
+            change.before is None or change.before.case.next_at is None or change.after.next_at < change.before.case.next_at)]
+        if nearer:
+            self._rows("SELECT pg_notify('crisis_due', '') WHERE NOT EXISTS"
+                       " (SELECT 1 FROM crisis_case WHERE final IS NULL AND next_at < :least)", least=micros(min(nearer)))
 
     def _seal(self, batch: Batch) -> None:
         """Seal the secrets of the batch under their cases' keys, which a case gets with its first secret."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crisis_engine.core.checkpoint import Checkpoint, Key, Signature, parse_checkpoint, parse_note
 from crisis_engine.core.errors import FileError
 from crisis_engine.core.merkle import HASH_BYTES, TILE_WIDTH, Frontier, Tile, leaf_hash, root, root_of
-from crisis_engine.store import sqlite
+from crisis_engine.store.dialect import dialect_of
 from crisis_engine.store.prove import Flaw
 from crisis_engine.store.signature import signed_at
 from crisis_engine.store.tree import COSIGNER, SEALER, Leaf, Verifier
@@ -216,7 +216,7 @@ def _root(tx: Tx, size: int) -> bytes | None:
 
 
 def _rows(tx: Tx, sql: str, **binds: object) -> list[tuple[Any, ...]]:
-    return sqlite.fetch_bytes(tx.connection, sql, binds)
+    return dialect_of(tx.connection).fetch_bytes(tx.connection, sql, binds)
 
 
 __all__ = ["COSIGNER", "SEALED", "SEALER", "Attested", "attest", "compare", "root_now", "signers"]

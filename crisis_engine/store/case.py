@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
 from crisis_engine.core.case import Case, Clock, Done, Grant, Proposal
+from crisis_engine.core.draft import drafted
 from crisis_engine.core.errors import CommandRejected
 from crisis_engine.core.events import Event, Notice
 from crisis_engine.core.model import RISKS, TIERS
+from crisis_engine.store.header import decode, encode
 from crisis_engine.store.instant import instant, instant_or_none, micros, micros_or_none
 
 
@@ -19,6 +20,7 @@ class AlreadyOpen(CommandRejected):
     """The child has an open case of this kind already."""
 
 
+@drafted
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A case with what only its row knows: id, hash of its last event, and which promises the database keeps for it."""
@@ -30,6 +32,7 @@ class Stored:
     sole: bool  # its subject has at most one open case of this workflow
 
 
+@drafted
 @dataclass(frozen=True, slots=True)
 class Change:
     """What one command did to one case: the case before (None for a new one) and after, its events, the notices owed."""
@@ -53,8 +56,6 @@ CLOCK_COLUMNS = (
     "case_id, name, n, sort, role, unit, holder, armed_at, due_at, cap_at, provisional, at_tier"
 )
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
-
 state_fields = attrgetter("opened_from", "signal_seq", "signal_at", "facts", "done", "armings", "recused", "proposals",
                           "grants")
 """The fields of a case that no query looks at; they share the column `state`."""
@@ -74,7 +75,7 @@ def state_of(case: Case) -> str:
         "proposals": [[each.id, each.move, each.by, micros(each.at), each.risk] for each in case.proposals],
         "grants": [[each.person, micros(each.until), each.reads, each.seq] for each in case.grants],
     }
-    return _encode({name: value for name, value in state.items() if value or (name == "signal_at" and value is not None)})
+    return encode({name: value for name, value in state.items() if value or (name == "signal_at" and value is not None)})
 
 
 def clocks_of(case: Case) -> str:
@@ -82,7 +83,7 @@ def clocks_of(case: Case) -> str:
 
     A sweep reads and writes the row of the case and nothing else; the rows of crisis_deadline are for queues and for what ended.
     """
-    return _encode([_short(clock) for clock in case.clocks])
+    return encode([_short(clock) for clock in case.clocks])
 
 
 def _short(clock: Clock) -> list[object]:
@@ -141,7 +142,7 @@ def stored_from(row: Sequence[Any]) -> Stored:
     """Return the case of a row that has CASE_COLUMNS."""
     (case_id, number, workflow, procedure, unit, subject, parent, stage, tier, risk, peak, danger, lead, final, opened_at,
      closed_at, last_at, version, answers_role, answers_unit, answers, _, _, ended_by, ended_second, two, sole, head, state, clocks) = row
-    fields = json.loads(state) if state != "{}" else {}
+    fields = decode(state) if state != "{}" else {}
     pick = fields.get
     done = pick("done")
     proposals = pick("proposals")
@@ -155,7 +156,7 @@ def stored_from(row: Sequence[Any]) -> Stored:
         {move: Done(by, instant(at), seq) for move, (by, at, seq) in done.items()} if done else {},
         pick("armings") or {},
         frozenset(recused) if recused else frozenset(),
-        tuple(_clock_of(*values) for values in json.loads(clocks)),
+        tuple([_clock_of(*values) for values in decode(clocks)]),
         tuple(Proposal(seq, move, by, instant(at), _RISK[risk]) for seq, move, by, at, risk in proposals) if proposals else (),
         tuple(Grant(person, instant(until), reads, seq) for person, until, reads, seq in pick("grants", ())),
     )

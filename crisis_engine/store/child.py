@@ -11,7 +11,7 @@ from crisis_engine.core.errors import BadInput, StoreError
 from crisis_engine.core.model import Guardian, Subject
 from crisis_engine.store.key import SUBJECT, KeyRows, blind_plain
 from crisis_engine.store.seal import DataKey, place, seal_text, unseal_text
-from crisis_engine.store.sqlite import AMONG, listed
+from crisis_engine.store.statement import AMONG, listed
 
 CHUNK = 50_000  # rows that are held in memory at once
 

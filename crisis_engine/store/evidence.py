@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from crisis_engine.store import sqlite
 from crisis_engine.store.instant import instant, instant_or_none, micros
 from crisis_engine.store.statement import Statements
 
@@ -95,4 +94,4 @@ class EvidenceReads(Statements):
         return [(instant(at), what, by) for at, what, by in rows]
 
     def _has(self, table: str) -> bool:
-        return sqlite.has_table(self.connection, table)
+        return self._sql.has_table(self.connection, table)

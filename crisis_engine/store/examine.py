@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-
 from crisis_engine.core.events import Event, PersonRecused
-from crisis_engine.store import sqlite
+from crisis_engine.store.dialect import dialect_of
 from crisis_engine.store.instant import instant, micros
 from crisis_engine.store.open import Tx
 from crisis_engine.store.record import decode
@@ -52,8 +49,8 @@ QUERIES: Mapping[str, str] = MappingProxyType({
     "answered": "SELECT c.number FROM crisis_case c WHERE c.final IS NULL"
                 f" AND (c.answers IS NULL OR EXISTS ({_ARMED} AND d.holder IS NULL)){_HEARD}",
     "rungs": "SELECT DISTINCT c.number FROM crisis_event e JOIN crisis_case c ON c.id = e.case_id WHERE e.kind = 'rung_fired'"
-             " GROUP BY e.case_id, e.deadline, e.rung, e.times HAVING count(*) > 1",
-    "notice_keys": "SELECT c.number FROM crisis_notice n JOIN crisis_case c ON c.id = n.case_id GROUP BY n.key HAVING count(*) > 1",
+             " GROUP BY c.number, e.deadline, e.rung, e.times HAVING count(*) > 1",
+    "notice_keys": "SELECT min(c.number) FROM crisis_notice n JOIN crisis_case c ON c.id = n.case_id GROUP BY n.key HAVING count(*) > 1",
     "notice_cases": "SELECT n.key FROM crisis_notice n LEFT JOIN crisis_case c ON c.id = n.case_id WHERE c.id IS NULL",
     "recused_holders": "SELECT c.number FROM crisis_case c WHERE c.final IS NULL"
                        f" AND (EXISTS ({_RECUSED.format('c.answers')})"
@@ -97,6 +94,10 @@ GUARDIANS: Mapping[str, tuple[str, str]] = MappingProxyType({
 """What the database itself must hold so that it refuses the never-cases, with a word that stands in its text."""
 
 
+_OF_FILES = frozenset({"crisis_event_never_replaced"})
+"""What only SQLite needs: INSERT OR REPLACE is known nowhere else."""
+
+
 class Leak(NamedTuple):
     """A notice that named, or reached, somebody whom its case concerns, after the recusal."""
 
@@ -110,18 +111,24 @@ def broken(tx: Tx, query: str, *, now: datetime, swept: datetime, patience: date
     `swept` is when a sweep last looked; what should have happened before `patience` and did not is late.
     """
     binds = {"now": micros(now), "swept": micros(swept), "patience": micros(patience)}
-    sql = QUERIES[query]
+    sql = _on_server().QUERIES.get(query, QUERIES[query]) if _serves(tx) else QUERIES[query]
     for row in _stream(tx, sql, **{name: value for name, value in binds.items() if f":{name}" in sql}):
         yield str(row[0])
 
 
 def settings(tx: Tx) -> dict[str, str]:
-    """Return `synchronous` and `journal_mode` as they are in force on this connection."""
+    """Return `synchronous` and `journal_mode` as they are in force; on a server "full" and "wal" where nothing is lost."""
+    if _serves(tx):
+        return dict(zip(("synchronous", "journal_mode"), next(_stream(tx, _on_server().SETTINGS)), strict=True))
     return {name: str(next(_stream(tx, f"PRAGMA {name}"))[0]).lower() for name in ("synchronous", "journal_mode")}
 
 
 def damages(tx: Tx, *, quick: bool = False) -> Iterator[str]:
-    """Yield what SQLite's own check of the file finds, at most twenty sentences; nothing when it is whole."""
+    """Yield what the database's own check finds, at most twenty sentences; nothing when it is whole."""
+    if _serves(tx):
+        failures = int(next(_stream(tx, _on_server().CHECKSUMS))[0])
+        yield from [f"{failures} pages had another checksum than their own"] if failures else []
+        return
     for (sentence,) in _stream(tx, f"PRAGMA {'quick' if quick else 'integrity'}_check(20)"):
         if sentence != "ok":
             yield str(sentence)
@@ -129,8 +136,12 @@ def damages(tx: Tx, *, quick: bool = False) -> Iterator[str]:
 
 def missing_guardians(tx: Tx) -> list[str]:
     """Return the names of the constraints, indexes and triggers of GUARDIANS that the database does not have."""
-    there = {(kind, name): sql or "" for kind, name, sql in _stream(tx, "SELECT type, name, sql FROM sqlite_master")}
-    return [name for name, (kind, word) in GUARDIANS.items() if (kind, name) not in there or word not in there[kind, name]]
+    objects = _on_server().OBJECTS if _serves(tx) else "SELECT type, name, sql FROM sqlite_master"
+    there = {(kind, name): sql or "" for kind, name, sql in _stream(tx, objects)}
+    return [
+        name for name, (kind, word) in GUARDIANS.items() if ((kind, name) not in there or word not in there[kind, name])
+        and not (_serves(tx) and name in _OF_FILES)
+    ]
 
 
 def definitions(tx: Tx) -> Iterator[tuple[str, str]]:
@@ -166,7 +177,15 @@ def _recusal(tx: Tx, case_id: int, person: str) -> Event | None:
 
 def _stream(tx: Tx, sql: str, **binds: object) -> Iterator[Any]:
     """Yield rows as the database finds them, so that memory does not grow with the database."""
-    try:
-        yield from tx.connection.execute(text(sql), binds)
-    except DBAPIError as error:
-        raise sqlite.translate(error) from error
+    return dialect_of(tx.connection).stream(tx.connection, sql, binds)
+
+
+def _serves(tx: Tx) -> bool:
+    """Whether the database is on a server."""
+    return dialect_of(tx.connection).NAME != "sqlite"
+
+
+def _on_server() -> ModuleType:
+    from crisis_engine.store import examine_postgres  # noqa: PLC0415 (texts that SQLite's users never need)
+
+    return examine_postgres

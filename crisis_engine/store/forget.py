@@ -224,6 +224,9 @@ class ForgetRows(KeyRows):
     def _note(self, what: str, kind: str, ref: str, at: int, by: str, second: str) -> None:
         """Append a line to the ledger, which a later opening compares with this database."""
         path = self.vault.ledger
+        if path is None and self.vault.masters.homeless:
+            raise StoreError("Nobody said where the shred ledger of this database lies; nothing was changed.",
+                             way_out="Set CRISIS_HOME to a folder for its files, or CRISIS_SHREDS.")
         lines, broken = read_ledger(path) if path is not None else ([], 0)
         if broken:
             raise StoreError(f"The shred ledger is broken at line {broken}.", way_out="Restore the ledger from a copy; nothing was erased.")

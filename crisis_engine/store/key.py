@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from crisis_engine.core.errors import KeyFault
+from crisis_engine.store.hold import Holds
 from crisis_engine.store.master import MasterKey
 from crisis_engine.store.seal import AES_256_GCM, DataKey, data_key
 from crisis_engine.store.seal import KEY_BYTES as DATA_KEY_BYTES
-from crisis_engine.store.sqlite import AMONG, listed
-from crisis_engine.store.statement import Statements
+from crisis_engine.store.statement import AMONG, listed
 
 MASTER, CHECK = "master_key", "master_key_check"
 """The notes in crisis_meta that say which master key is the present one, and by what it is known again."""
@@ -30,7 +30,7 @@ _GET = "SELECT wrapped, master, algorithm FROM crisis_data_key WHERE kind = :kin
 _GET_MANY = f"SELECT ref, wrapped, master, algorithm FROM crisis_data_key WHERE kind = :kind AND ref {AMONG.format('refs')}"  # noqa: S608 (constants)
 
 
-class KeyRows(Statements):
+class KeyRows(Holds):
     """Everything that reads and makes data keys and blind indexes."""
 
     def begin_keys(self) -> None:
@@ -94,7 +94,11 @@ class KeyRows(Statements):
 
     def _key_to_seal(self, kind: str, ref: str, at: int | None) -> DataKey:
         """Return a data key, made now if there is none yet."""
-        return self._key(kind, ref) or self._make_keys(kind, [ref], at)[ref]
+        found = self._key(kind, ref)
+        if found is None:
+            self.hold_name("key", f"{kind}/{ref}")   # two readers of one case may both be the first who have something to seal
+            found = self._key(kind, ref) if self._holds else None
+        return found or self._make_keys(kind, [ref], at)[ref]
 
     def _staff_key(self) -> DataKey:
         found = self._key(STAFF, WHOLE)

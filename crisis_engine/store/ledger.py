@@ -57,7 +57,8 @@ class LedgerRows(Statements):
             self._bulk("INSERT INTO crisis_calendar_day (date, kind) VALUES (?, ?)", sorted(days))
             vacations = [(each.unit, each.first.isoformat(), each.last.isoformat()) for each in calendar.vacations]
             self._bulk("INSERT INTO crisis_vacation (unit, first, last) VALUES (?, ?, ?) ON CONFLICT (unit, first)"
-                       " DO UPDATE SET last = max(crisis_vacation.last, excluded.last)", vacations)
+                       " DO UPDATE SET last ="
+                       " CASE WHEN excluded.last > crisis_vacation.last THEN excluded.last ELSE crisis_vacation.last END", vacations)
             self.set_meta(_PUBLISHED_UNTIL, calendar.published_until.isoformat())
             self.set_meta("calendar_version", str(self.calendar_version() + version_step()))
 
@@ -77,13 +78,13 @@ class LedgerRows(Statements):
                   name=name, value=value)
 
     def heartbeat(self, name: str, at: datetime) -> None:
-        """Keep that this part of the daemon was alive then."""
-        self._run("INSERT INTO crisis_daemon (name, at) VALUES (:name, :at) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
+        """Keep that this part of the clockwork was alive then."""
+        self._run("INSERT INTO crisis_heartbeat (name, at) VALUES (:name, :at) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
                   name=name, at=micros(at))
 
     def heartbeats(self) -> dict[str, datetime]:
-        """Return when each part of the daemon last showed life."""
-        return {name: instant(at) for name, at in self._rows("SELECT name, at FROM crisis_daemon ORDER BY name")}
+        """Return when each part of the clockwork last showed life."""
+        return {name: instant(at) for name, at in self._rows("SELECT name, at FROM crisis_heartbeat ORDER BY name")}
 
     def counts(self) -> dict[str, int]:
         """Return how many rows there are of each kind that `crisis doctor` tells about."""

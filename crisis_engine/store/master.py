@@ -53,12 +53,18 @@ class MasterKey:
 class Masters:
     """The master keys of one database. They are read at the first need, and anew when a row names one that is not among them."""
 
-    def __init__(self, given: Given | None = None, beside: Path | None = None, environ: Mapping[str, str] | None = None) -> None:
-        """Take keys from the caller, else from the environment, else from the file beside the database, else make one for memory."""
+    def __init__(
+        self, given: Given | None = None, beside: Path | None = None, environ: Mapping[str, str] | None = None, *, homeless: bool = False,
+    ) -> None:
+        """Take keys from the caller, else from the environment, else from the file beside the database, else make one for memory.
+
+        `homeless` says that the database is on a server and no folder was named for its files: then there is nothing to fall back on.
+        """
+        self.homeless = homeless
         self._given = given
         self._environ = os.environ if environ is None else environ
         self._beside = beside
-        self._memory = b"" if beside is not None else secrets.token_bytes(KEY_BYTES)
+        self._memory = b"" if beside is not None or homeless else secrets.token_bytes(KEY_BYTES)
         self._keys: tuple[MasterKey, ...] = ()
 
     @property
@@ -69,7 +75,7 @@ class Masters:
         named = next((name for name in _NAMES if self._environ.get(name)), None)
         if named is not None:
             return {_NAMES[0]: "environment", _NAMES[1]: "file", _NAMES[2]: "command"}[named]
-        return "memory" if self._beside is None else "beside"
+        return "memory" if self._beside is None and not self.homeless else "beside"
 
     @property
     def file(self) -> Path | None:
@@ -92,7 +98,9 @@ class Masters:
         return None
 
     def make(self) -> None:
-        """Make the file beside a new database, unless there is one or the keys come from elsewhere."""
+        """Make the file beside a new database, unless there is one or the keys come from elsewhere. KeyFault where it has no place."""
+        if self.source == "beside" and self._beside is None:
+            raise _homeless()
         if self.source == "beside" and self._beside is not None and not self._beside.exists():
             write_keys(self._beside, [secrets.token_bytes(KEY_BYTES)], new=True)
 
@@ -103,6 +111,8 @@ class Masters:
             return [given] if isinstance(given, bytes) else list(given or ())
         if source == "memory":
             return [self._memory]
+        if source == "beside" and self._beside is None:
+            raise _homeless()
         file = self.file
         if file is not None:
             return read_keys(file)
@@ -112,6 +122,11 @@ class Masters:
             raise KeyFault(f"{name} gives no whole key of 32 bytes.",
                            way_out="Give 32 random bytes as base64 or hex; `crisis keys new FILE` makes them.")
         return found
+
+
+def _homeless() -> KeyFault:
+    return KeyFault("Nobody said where the master key of this database lies: beside a server there is no place for it.",
+                    way_out="Set CRISIS_HOME to a folder for its files, or CRISIS_MASTER_KEY_FILE.")
 
 
 def key_file_of(database: str | None) -> Path | None:

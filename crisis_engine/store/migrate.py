@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
@@ -10,9 +9,9 @@ from threading import Lock
 from sqlalchemy import Connection
 
 from crisis_engine.core.errors import StoreError
-from crisis_engine.store import sqlite
+from crisis_engine.store.dialect import dialect_of
 
-REVISIONS: tuple[str, ...] = ("0001", "0003", "0004", "0005", "0006")
+REVISIONS: tuple[str, ...] = ("0001", "0003", "0004", "0005", "0006", "0008")
 """All schema versions in their order; the last is the one that this code works on."""
 
 _ALEMBIC = Lock()  # Alembic keeps its context in a module: one migration at a time in a process
@@ -24,9 +23,19 @@ VERSION_TABLE = "crisis_alembic_version"
 
 def version_of(connection: Connection) -> str | None:
     """Return the schema version of the database; None when it has no tables of ours."""
-    if not sqlite.has_table(connection, VERSION_TABLE):
+    sql = dialect_of(connection)
+    if not sql.has_table(connection, VERSION_TABLE):
         return None
-    return connection.exec_driver_sql("SELECT version_num FROM crisis_alembic_version").scalar()
+    rows = sql.fetch(connection, "SELECT version_num FROM crisis_alembic_version", {})
+    return str(rows[0][0]) if rows else None
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether the database has the schema of this code; StoreError where it has a newer one."""
+    version = version_of(connection)
+    if version is not None:
+        _refuse_newer(version)
+    return version == HEAD
 
 
 def refuse_other(connection: Connection) -> None:
@@ -41,29 +50,21 @@ def refuse_other(connection: Connection) -> None:
 
 
 def make_current(connection: Connection) -> None:
-    """Afterwards the database has the schema of this code: made if there was none, migrated if it was older, refused if newer."""
-    version = version_of(connection)
-    connection.rollback()
-    if version == HEAD:
-        return
-    if version is not None:
-        _refuse_newer(version)
-    sqlite.keep_journal(connection)
-    connection.rollback()
-    locked = connection.execution_options(**{sqlite.BEGIN: "BEGIN IMMEDIATE"})
-    with _ALEMBIC, locked.begin():
-        version = version_of(locked)  # another process may have done it while we waited
-        if version is not None:
-            _refuse_newer(version)
-        if version != HEAD:
-            _upgrade(locked)
+    """Afterwards the database has the schema of this code: made if there was none, migrated if it was older, refused if newer.
+
+    Inside a transaction that writes alone: whoever did it while we waited was first, and nobody writes meanwhile.
+    """
+    with _ALEMBIC:
+        if not is_current(connection):
+            _upgrade(connection)
 
 
 def script_folder() -> Path:
-    """Return the folder of the migrations: inside the package once installed, beside it in the clone."""
-    if importlib.util.find_spec("crisis_engine.migrations") is not None:
-        return Path(str(files("crisis_engine.migrations")))
-    return Path(__file__).parents[2] / "migrations"
+    """Return the folder of the migrations: beside the package in a clone, inside it once installed."""
+    clone = Path(__file__).parents[2]
+    if (clone / "migrations" / "env.py").exists() and (clone / "pyproject.toml").exists():
+        return clone / "migrations"   # also where another clone is installed: schema and code belong together
+    return Path(str(files("crisis_engine.migrations")))
 
 
 def _refuse_newer(version: str) -> None:

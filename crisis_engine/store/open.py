@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from threading import RLock
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import RLock, local
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -12,13 +15,17 @@ from sqlalchemy.exc import DBAPIError
 from crisis_engine.core.errors import Busy, StoreError
 from crisis_engine.store import sqlite
 from crisis_engine.store.append import CaseWrites
+from crisis_engine.store.daemon import DaemonRows
+from crisis_engine.store.dialect import BEGIN, Dialect, PoolTimeout, dialect_named, parse
 from crisis_engine.store.evidence import EvidenceReads
 from crisis_engine.store.forget import ForgetRows
+from crisis_engine.store.hold import Holds
+from crisis_engine.store.home import Files
 from crisis_engine.store.key import MASTER
 from crisis_engine.store.ledger import LedgerRows
 from crisis_engine.store.log import LogReads
-from crisis_engine.store.master import Given, Masters, key_file_of
-from crisis_engine.store.migrate import make_current, refuse_other
+from crisis_engine.store.master import Given
+from crisis_engine.store.migrate import is_current, make_current, refuse_other
 from crisis_engine.store.outbox import OutboxRows
 from crisis_engine.store.read import CaseReads
 from crisis_engine.store.read_log import ReadLogRows
@@ -26,58 +33,69 @@ from crisis_engine.store.receipt import ReceiptRows
 from crisis_engine.store.register import RegisterReads
 from crisis_engine.store.roster import RosterRows
 from crisis_engine.store.rotation import RotationRows
-from crisis_engine.store.shred import ledger_of
 from crisis_engine.store.tree import TreeRows
 from crisis_engine.store.vault import Vault
+
+if TYPE_CHECKING:
+    from crisis_engine.store.postgres_listen import Ear
 
 
 class Tx(
     CaseReads, CaseWrites, LogReads, OutboxRows, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, RotationRows, ForgetRows, LedgerRows,
-    TreeRows, EvidenceReads,
+    TreeRows, EvidenceReads, Holds, DaemonRows,
 ):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
+
+
+class _Begun(local):
+    """The transaction that a thread has begun and not ended; each thread has its own."""
+
+    connection: Connection | None = None
 
 
 class Store:
     """A database that is open. Threads may share it; each transaction belongs to the thread that began it."""
 
-    def __init__(self, url: str, engine: Engine, wait: float, vault: Vault, *, alone: bool) -> None:
+    def __init__(self, url: str, engine: Engine, wait: float, vault: Vault, dialect: Dialect, *, alone: bool) -> None:
         self.url = url
         self.vault = vault        # what opens sealed rows; it asks for the master key when the first is read
         self._engine = engine
         self._wait = wait
+        self._sql = dialect
         self._alone = alone       # one connection for all, as in memory: readers wait for it too
         self._lock = RLock()      # one writer at a time in this process: waiting here is fair, SQLite's busy handler is not
-        self._open: Connection | None = None   # the transaction under way, as far as the lock's holder has begun one
+        self._begun = _Begun()
+
+    @property
+    def dialect(self) -> str:
+        """Which database it is: "sqlite" or "postgresql"."""
+        return self._sql.NAME
+
+    @property
+    def shared(self) -> bool:
+        """Whether another process can open the same database: it is not in memory."""
+        return not self._alone
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True, wait: float = 10.0, master_key: Given | None = None) -> Store:
-        """Open the database at a URL such as `sqlite:///crisis.db`, or `sqlite://` for one in memory.
+    def open(
+        cls, url: str, *, create: bool = True, wait: float = 10.0, master_key: Given | None = None, home: Path | None = None,
+    ) -> Store:
+        """Open the database at a URL such as `sqlite:///crisis.db` or `postgresql://user@host/crisis`, or `sqlite://` in memory.
 
-        With `create` it is made, or brought to this version's schema; without, one that is missing or has another schema is
-        refused. A newer schema is always refused. `wait` is how many seconds a command waits for another writer. `master_key` is
-        the key that secrets are sealed under, where it does not come from the environment or the file beside the database; it is
-        asked for when it is needed. Raises StoreError.
+        With `create` its tables are made, or brought to this version's schema; without, a database that is missing or has another
+        schema is refused. A newer schema is always refused. `wait` is how many seconds a command waits for another writer.
+        `master_key` is the key that secrets are sealed under, where it does not come from the environment or a file; it is asked
+        for when it is needed. `home` is the folder of the files that belong to a PostgreSQL database (store/home.py). Raises StoreError.
         """
-        parsed = sqlite.parse(url)
-        path = sqlite.path_of(parsed)
-        if path is not None and not create and not path.exists():
-            raise StoreError("There is no database of that name.", way_out="Check --db or CRISIS_DB, or run `crisis init`.")
-        if path is not None and not path.parent.exists():
-            raise StoreError("The folder of the database does not exist.", way_out="Make the folder first, or choose another.")
-        engine = sqlite.engine_for(parsed, wait)
+        parsed = parse(url)
+        dialect = dialect_named(parsed.get_backend_name())
+        dialect.check(parsed, create=create)
+        files = Files.of(parsed, home)
+        engine = dialect.engine_for(parsed, wait)
+        memory = dialect.NAME == sqlite.NAME and sqlite.in_memory(parsed)
+        store = cls(url, engine, wait, Vault(files.masters(master_key), files.ledger, files.seal), dialect, alone=memory)
         try:
-            with engine.connect() as connection:
-                make_current(connection) if create else refuse_other(connection)
-        except DBAPIError as error:
-            engine.dispose()
-            raise sqlite.translate(error) from error
-        except BaseException:
-            engine.dispose()
-            raise
-        vault = Vault(Masters(master_key, key_file_of(parsed.database)), ledger_of(parsed.database))
-        store = cls(url, engine, wait, vault, alone=sqlite.in_memory(parsed))
-        try:
+            store._make_current(create=create)
             if create:
                 store._begin_keys()
             store.replay()
@@ -85,6 +103,17 @@ class Store:
             engine.dispose()
             raise
         return store
+
+    def _make_current(self, *, create: bool) -> None:
+        with self._transaction(self._sql.READ) as connection:
+            if not create:
+                refuse_other(connection)
+            current = is_current(connection)
+        if create and not current:
+            with self._connected() as connection:
+                self._sql.keep_journal(connection)
+            with self._transaction(self._sql.ALONE) as connection:
+                make_current(connection)
 
     def replay(self) -> int:
         """Erase again what the shred ledger says and a restored backup still holds; return how many lines were done."""
@@ -94,7 +123,7 @@ class Store:
             waiting = tx.unreplayed()
         if not waiting:
             return 0
-        with self.writing(wipe=True) as tx:
+        with self.writing(wipe=True, alone=True) as tx:
             done = tx.replay()
         self.scrub()
         return done
@@ -105,53 +134,68 @@ class Store:
             begun = tx.meta(MASTER) is not None
         if not begun:
             self.vault.masters.make()
-            with self.writing() as tx:
+            with self.writing(alone=True) as tx:
                 tx.begin_keys()
 
     @contextmanager
     def reading(self) -> Iterator[Tx]:
         """Give a transaction that sees the database as it is at its first read, until the end; it waits for no writer."""
         with self._turn() if self._alone else nullcontext():
-            if self._alone and self._open is not None:
-                yield Tx(self._open, self.vault)  # in memory there is one connection: inside a transaction a reader looks through it
+            if self._alone and self._begun.connection is not None:
+                yield Tx(self._begun.connection, self.vault)  # in memory there is one connection: a reader looks through the writer's
                 return
-            with self._transaction("BEGIN") as connection:
-                sqlite.only_read(connection, only=True)  # a write here would wait for nobody and could be lost
+            with self._transaction(self._sql.READ) as connection:
+                self._sql.only_read(connection, only=True)  # a write here would wait for nobody and could be lost
                 try:
                     yield Tx(connection, self.vault)
                 finally:
-                    sqlite.only_read(connection, only=False)
+                    self._sql.only_read(connection, only=False)
 
     @contextmanager
-    def writing(self, *, wipe: bool = False) -> Iterator[Tx]:
-        """Give a transaction that holds the write lock from its begin: committed at the end, undone by any exception.
+    def writing(self, *, wipe: bool = False, alone: bool = False) -> Iterator[Tx]:
+        """Give a transaction that may write: committed at the end, undone by any exception.
 
-        With `wipe` what it deletes or replaces is overwritten in the file. Raises Busy when another writer keeps the lock for
+        On SQLite it holds the one write lock from its begin. On PostgreSQL others write beside it, and it locks what it decides by
+        (store/hold.py); with `alone` nobody does, from the begin to the end: for what changes the ground under other commands, such as
+        the roster. With `wipe` what it deletes or replaces is overwritten in the file. Raises Busy when another keeps a lock for
         longer than `wait`.
         """
-        with self._turn():
-            if self._open is not None:
+        with self._turn() if self._sql.ONE_WRITER else nullcontext():
+            if self._begun.connection is not None:
                 raise StoreError("A write was begun inside another transaction of the same thread.",
                                  way_out="End the outer one first.")
-            with self._transaction("BEGIN IMMEDIATE") as connection:
-                self._open = connection
+            with self._transaction(self._sql.ALONE if alone else self._sql.WRITE) as connection:
+                self._begun.connection = connection
                 if wipe:
-                    sqlite.wipe_freed(connection, wipe=True)
+                    self._sql.wipe_freed(connection, wipe=True)
                 try:
-                    yield Tx(connection, self.vault)
+                    yield Tx(connection, self.vault, holds=True)
                 finally:
-                    self._open = None
+                    self._begun.connection = None
                     if wipe:
-                        sqlite.wipe_freed(connection, wipe=False)
+                        self._sql.wipe_freed(connection, wipe=False)
 
     def joining(self, connection: Connection) -> Tx:
         """Give the same calls inside the host's own transaction, which the host alone begins, commits or rolls back."""
-        return Tx(connection, self.vault)
+        return Tx(connection, self.vault, holds=True)
 
     def scrub(self, *, whole: bool = False) -> None:
         """Afterwards the write-ahead log holds nothing of what was overwritten; with `whole` no free page of the file does either."""
-        with self._turn(), self._engine.connect() as connection:
-            sqlite.scrub(connection, whole=whole)
+        with self._turn(), self._connected() as connection:
+            self._sql.scrub(connection, whole=whole)
+
+    def database_now(self) -> datetime:
+        """Return the instant by the database's own clock. The daemon compares it with its own; nothing is ever decided by it."""
+        with self._connected() as connection:
+            return datetime.fromtimestamp(self._sql.now(connection), UTC)
+
+    def listen(self) -> Ear | None:
+        """Return what hears that the nearest deadline came nearer; None where a database cannot call (SQLite). Close it afterwards."""
+        if self._sql.ONE_WRITER:
+            return None
+        from crisis_engine.store.postgres_listen import ear_on  # noqa: PLC0415 (PostgreSQL's driver)
+
+        return ear_on(self._engine)
 
     def close(self) -> None:
         """Close all connections; what was written is on the disk."""
@@ -167,19 +211,42 @@ class Store:
             self._lock.release()
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[Connection]:
+    def _connected(self) -> Iterator[Connection]:
+        """Give a connection outside a transaction."""
         try:
-            connection = self._engine.connect().execution_options(**{sqlite.BEGIN: begin})
-        except DBAPIError as error:
-            raise sqlite.translate(error) from error
+            connection = self._engine.connect()
+        except (DBAPIError, PoolTimeout) as error:
+            raise self._sql.translate(error) from error
         with connection:
+            yield connection
+
+    def _begin(self, begin: str) -> Connection:
+        """Return a connection on which a transaction has begun: if the server ended one that waited in the pool, then another one."""
+        for tries in (1, 0):
+            try:
+                connection = self._engine.connect().execution_options(**{BEGIN: begin})
+            except (DBAPIError, PoolTimeout) as error:
+                raise self._sql.translate(error) from error
             try:
                 connection.begin()
-            except DBAPIError as error:
-                raise sqlite.translate(error) from error
-            yield connection  # an exception in the body leaves `with connection`, which rolls back
+            except BaseException as error:
+                lost = connection.invalidated
+                connection.close()
+                if lost and tries:
+                    self._engine.dispose()
+                    continue
+                if isinstance(error, DBAPIError):
+                    raise self._sql.translate(error) from error
+                raise
+            return connection
+        raise AssertionError
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
+        with self._begin(begin) as connection:
+            yield connection  # an exception in the body leaves `with`, which rolls back
             try:
                 connection.commit()
             except DBAPIError as error:
-                sqlite.undo(connection)   # SQLAlchemy takes it for ended, SQLite goes on with it
-                raise sqlite.translate(error) from error
+                self._sql.undo(connection)   # SQLAlchemy takes it for ended, SQLite goes on with it
+                raise self._sql.translate(error) from error

@@ -13,8 +13,8 @@ from crisis_engine.core.errors import CrisisError, KeyFault, StoreError
 from crisis_engine.core.events import Event
 from crisis_engine.core.evolve import Folding
 from crisis_engine.core.procedure import Procedure
-from crisis_engine.store import sqlite
 from crisis_engine.store.case import CASE_COLUMNS, CLOCK_COLUMNS, clock_values, clocks_of, state_of, values_of
+from crisis_engine.store.dialect import dialect_of
 from crisis_engine.store.record import GENESIS, RawRecord, proven
 
 CHAIN, FOLD, CLOCKS, RULES = "chain", "fold", "clocks", "rules"
@@ -73,6 +73,7 @@ class Walk:
     def __init__(self, connection: Connection, opened: Callable[[RawRecord], RawRecord]) -> None:
         """Walk on a connection; `opened` gives a record whose secret can be held against its commitment."""
         self._connection, self._opened = connection, opened
+        self._sql = dialect_of(connection)
         self.closed = 0   # secrets that were not proven, for the master key is not at hand
         self._rules: dict[str, tuple[bool, bool] | None] = {}
 
@@ -102,7 +103,7 @@ class Walk:
         return [row[0] for row in self._fetch(sql, after=after, last=last, stride=stride, most=CASES_AT_ONCE)]
 
     def _fetch(self, sql: str, **binds: object) -> list[tuple[Any, ...]]:
-        return sqlite.fetch(self._connection, sql, binds)
+        return self._sql.fetch(self._connection, sql, binds)
 
     def _through(self, after: int, last: int) -> Iterator[Seen]:
         cases, records, clocks = (self._read(sql, after, last) for sql in (_CASES, _RECORDS, _CLOCKS))
@@ -120,9 +121,9 @@ class Walk:
     def _read(self, sql: str, after: int, last: int) -> list[tuple[Any, ...]]:
         binds = {"after": after, "last": last}
         try:
-            return sqlite.fetch(self._connection, sql, binds)
+            return self._sql.fetch(self._connection, sql, binds)
         except StoreError:  # bytes that are no text any more, most likely: kept as they are, they fit nothing
-            return sqlite.fetch_bytes(self._connection, sql, binds)
+            return self._sql.fetch_bytes(self._connection, sql, binds)
 
     def _without_row(self, case_id: int, log: Iterator[Sequence[Any]]) -> Seen:
         records = list(log)

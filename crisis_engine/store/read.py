@@ -12,8 +12,7 @@ from crisis_engine.core.case import Clock
 from crisis_engine.core.model import Risk, Tier
 from crisis_engine.store.case import CASE_COLUMNS, CLOCK_COLUMNS, Stored, clock_from, stored_from
 from crisis_engine.store.instant import instant, instant_or_none, micros
-from crisis_engine.store.sqlite import AMONG, listed
-from crisis_engine.store.statement import Statements
+from crisis_engine.store.statement import AMONG, Statements, listed
 
 
 class QueueRow(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from crisis_engine.store.instant import instant, micros
 from crisis_engine.store.key import CASE, KeyRows
 from crisis_engine.store.seal import DataKey, place, seal_text, unseal_text
-from crisis_engine.store.sqlite import AMONG, listed
+from crisis_engine.store.statement import AMONG, listed
 
 
 class ReadEntry(NamedTuple):

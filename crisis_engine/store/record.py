@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
-from operator import attrgetter
 from secrets import token_bytes
 from typing import Any, NamedTuple
 
 from crisis_engine.core.errors import BadInput, StoreError
-from crisis_engine.core.events import EVENTS, FIELDS, ClockArmed, Event, RungFired
+from crisis_engine.core.events import EVENTS, ClockArmed, Event, RungFired
 from crisis_engine.core.model import Risk, Tier
 from crisis_engine.core.secret import sealed
+from crisis_engine.store.header import canonical, header_of
+from crisis_engine.store.header import decode as decode_json
 from crisis_engine.store.instant import micros
 from crisis_engine.store.seal import PLAIN, DataKey, place, seal, unseal
 
@@ -24,14 +25,7 @@ GENESIS = bytes(32)
 
 SALT_BYTES = 16
 _PLAIN = bytes((PLAIN,))          # first byte of an envelope that is not sealed under a key
-_EXACT = 2**53 - 1                # RFC 8785: a number beyond it is not the same number to every reader
-
-# With sorted ASCII keys, no blanks, no floats and no escapes beyond the needed ones, this is RFC 8785 byte for byte.
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False,
-                           check_circular=False).encode
-_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # json's own scanner, in C
 _CLOSED: Mapping[str, Any] = {}             # what an event has as its secret while nobody opened it
-_ESCAPED = json.encoder.encode_basestring   # quotes and escapes a text as `_encode` does
 
 
 class RawRecord(NamedTuple):
@@ -52,55 +46,6 @@ class RawRecord(NamedTuple):
     deadline: str | None
     rung: int | None
     times: int | None
-
-
-def canonical(value: object) -> str:
-    """Return the RFC 8785 text of a JSON value; BadInput for what has none that all readers agree on, above all floats."""
-    _refuse_inexact(value)
-    return _encode(value)
-
-
-def header_of(event: Event, commitment: bytes | None, prev: bytes) -> str:
-    """Return the canonical JSON of everything about an event that is no secret; fields that are None are left out.
-
-    The text is put together by hand from keys sorted once for each kind: half the price of a dict and an encoder, and a test holds
-    it equal to `canonical`, byte for byte.
-    """
-    keys, values_of, commit_at, prev_at = _SHAPES[type(event)]
-    values = list(values_of(event))
-    values.insert(commit_at, commitment.hex() if commitment is not None else None)
-    values.insert(prev_at, prev.hex())
-    return _object(keys, values, event.kind)
-
-
-def _object(keys: tuple[str, ...], values: Iterable[Any], kind_of_event: str) -> str:
-    parts: list[str] = []
-    for key, value in zip(keys, values, strict=True):
-        kind = type(value)
-        if kind is str:
-            parts.append(key + _ESCAPED(value))
-        elif value is None:
-            continue
-        elif kind is datetime:
-            parts.append(f'{key}"{_iso(value)}"')
-        elif kind is bool:
-            parts.append(key + ("true" if value else "false"))
-        elif kind is int and -_EXACT <= value <= _EXACT:
-            parts.append(f"{key}{value}")
-        elif kind is Tier or kind is Risk:
-            parts.append(f'{key}"{value.value}"')
-        elif kind is tuple:
-            parts.append(key + (_started(value) if value and type(value[0]) is ClockArmed else canonical(value)))
-        elif isinstance(value, datetime):
-            parts.append(f'{key}"{_iso(value)}"')
-        else:
-            raise BadInput(f"{kind_of_event} has a value that cannot stand in the log: {kind.__name__} has no canonical form.")
-    return "{" + ",".join(parts) + "}"
-
-
-def _started(armed: Iterable[ClockArmed]) -> str:
-    """Return the clocks that a rung started: their own fields, for the record has the rest."""
-    return "[" + ",".join(_object(_ARMED_KEYS, _armed_values(one), one.kind) for one in armed) + "]"
 
 
 def envelope_of(secret: Mapping[str, Any], salt: bytes | None = None) -> tuple[bytes, bytes]:
@@ -221,13 +166,10 @@ def _fits(envelope: bytes, commitment: bytes) -> bool:
 
 
 def _parsed(header: str) -> dict[str, Any]:
-    """Return the JSON object of a header: `json.loads` without its look at blanks, which no header begins or ends with."""
-    try:
-        values, end = _scan(header, 0)
-    except StopIteration:
-        raise ValueError("no JSON") from None
-    if end != len(header) or type(values) is not dict:
-        raise ValueError("no JSON object, or more than one")
+    """Return the JSON object of a header; ValueError when it is none."""
+    values = decode_json(header)
+    if type(values) is not dict:
+        raise ValueError("no JSON object")
     return values
 
 
@@ -254,37 +196,12 @@ def _event_of(values: Mapping[str, Any], secret: Mapping[str, Any]) -> Event:
     return event
 
 
-def _iso(at: datetime) -> str:
-    if at.tzinfo is not UTC:
-        if at.utcoffset() is None:
-            raise BadInput(f"{at.isoformat()} has no time zone and cannot stand in the log.", way_out="Give an aware datetime.")
-        at = at.astimezone(UTC)
-    return at.isoformat()
-
-
 def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
         raise BadInput("A text holds half a character (a lone surrogate) and cannot be kept.",
                        way_out="Type that text anew.") from None
-
-
-def _refuse_inexact(value: object) -> None:
-    """Raise BadInput for anything in a JSON value that two readers could write differently."""
-    if type(value) is str:  # nearly always, and isinstance(…, Mapping) is slow
-        return
-    if isinstance(value, list | tuple):
-        for inner in value:
-            _refuse_inexact(inner)
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            if not isinstance(key, str) or not key.isascii():
-                raise BadInput(f"The key {key!r} cannot stand in the log: keys are ASCII text.")
-            _refuse_inexact(inner)
-    elif not (value is None or isinstance(value, str | bool) or (isinstance(value, int) and abs(value) <= _EXACT)):
-        raise BadInput(f"{value!r} cannot stand in the log: a {type(value).__name__} of that kind has no canonical form.",
-                       way_out="Write it as text or as a whole number.")
 
 
 # ---- the shape of each kind of event ----------------------------------------------------------------------------
@@ -303,16 +220,6 @@ _BY_ANNOTATION: dict[str, Callable[[Any], Any] | None] = {
 }
 
 
-def _shape_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[Event], tuple[Any, ...]], int, int]:
-    """Return the keys of a header in canonical order, a getter of their values, and where `commit` and `prev` go between these."""
-    own = sorted([*names, "at", "by", "case", "kind", "seq"])
-    every = sorted([*own, "commit", "prev"])
-    return tuple(f'"{name}":' for name in every), attrgetter(*own), every.index("commit"), every.index("prev")
-
-
-_SHAPES = {cls: _shape_of(names) for cls, names in FIELDS.items()}
-_ARMED_KEYS = tuple(f'"{name}":' for name in sorted(FIELDS[ClockArmed]))
-_armed_values = attrgetter(*sorted(FIELDS[ClockArmed]))
 _new = object.__new__
 _fill_secret = Event.__dict__["secret"].__set__
 _fill_armed = RungFired.__dict__["armed"].__set__

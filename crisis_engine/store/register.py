@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from crisis_engine.core.access import Filter, Term
 from crisis_engine.core.model import TIERS, Risk, Tier
 from crisis_engine.store.instant import instant, instant_or_none
-from crisis_engine.store.sqlite import AMONG, listed
-from crisis_engine.store.statement import Statements
+from crisis_engine.store.statement import AMONG, Statements, listed
 
 
 class RegisterRow(NamedTuple):
@@ -76,7 +75,7 @@ def where_of(sight: Filter) -> tuple[str, dict[str, Any]]:
     """Return a condition on `crisis_case c` that holds for exactly the cases that the filter admits, and its bound values."""
     binds: dict[str, Any] = {"person": sight.person}
     any_of, none_of = (
-        " OR ".join(_condition(term, f"{name}{place}", binds) for place, term in enumerate(terms)) or "0"
+        " OR ".join(_condition(term, f"{name}{place}", binds) for place, term in enumerate(terms)) or "FALSE"
         for name, terms in (("t", sight.terms), ("b", sight.but))
     )
     return f"({any_of}) AND NOT ({none_of}) AND {_NOT_RECUSED}", binds
@@ -86,7 +85,7 @@ def _condition(term: Term, name: str, binds: dict[str, Any]) -> str:
     """Return what `Term.admits` says of a case."""
     binds[f"{name}_unit"] = term.unit
     if term.addressed:
-        return f"coalesce({_FACT.format('addressee')} = :{name}_unit, 0)"
+        return f"coalesce({_FACT.format('addressee')} = :{name}_unit, FALSE)"
     place = f"(c.unit = :{name}_unit OR (c.unit > :{name}_unit || '/' AND c.unit < :{name}_unit || '0'))"  # "0" follows "/"
     if term.at_least is None:
         return place
@@ -95,7 +94,8 @@ def _condition(term: Term, name: str, binds: dict[str, Any]) -> str:
     binds[f"{name}_dossier"] = listed(f"{workflow}/{stage}" for workflow, stage in sorted(term.dossier))
     tiers = AMONG.format(f"{name}_tiers")
     return (
-        f"({place} AND (c.tier {tiers} OR coalesce({_FACT.format('reached')} {tiers}, 0) OR coalesce(c.answers = :{name}_answers, 0)"
+        f"({place} AND (c.tier {tiers} OR coalesce({_FACT.format('reached')} {tiers}, FALSE)"
+        f" OR coalesce(c.answers = :{name}_answers, FALSE)"
         f" OR c.workflow || '/' || c.stage {AMONG.format(f'{name}_dossier')}))"
     )
 

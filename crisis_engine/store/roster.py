@@ -13,8 +13,7 @@ from crisis_engine.store.child import CHUNK, UNDER
 from crisis_engine.store.instant import instant, instant_or_none, micros, micros_or_none
 from crisis_engine.store.seal import DataKey, place, seal_text, unseal_text
 from crisis_engine.store.sealing import PlainRows
-from crisis_engine.store.sqlite import AMONG, listed
-from crisis_engine.store.statement import version_step
+from crisis_engine.store.statement import AMONG, listed, version_step
 
 
 class RosterSet(Protocol):
@@ -253,7 +252,7 @@ class RosterRows(PlainRows):
     def _touch(self, version: str) -> None:
         """Make a version in the notes about the database greater."""
         self._run("INSERT INTO crisis_meta (name, value) VALUES (:name, :step) ON CONFLICT (name)"
-                  " DO UPDATE SET value = CAST(CAST(crisis_meta.value AS INTEGER) + CAST(excluded.value AS INTEGER) AS VARCHAR)",
+                  " DO UPDATE SET value = CAST(CAST(crisis_meta.value AS BIGINT) + CAST(excluded.value AS BIGINT) AS VARCHAR)",
                   name=version, step=str(version_step()))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crisis_engine.core.errors import StoreError
-from crisis_engine.store.record import canonical
+from crisis_engine.store.header import canonical
 
 GENESIS = "0" * 64
 _FIELDS = ("what", "kind", "ref", "at", "by", "second", "prev")

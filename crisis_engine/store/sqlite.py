@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
-from crisis_engine.core.errors import BadInput, Busy, CrisisError, ProofFailed, StaleVersion, StoreError
-from crisis_engine.store.case import AlreadyOpen
+from crisis_engine.core.errors import BadInput, Busy, CrisisError, StoreError
+from crisis_engine.store.breach import BREACHES
+from crisis_engine.store.dialect import BEGIN
 
-BEGIN = "crisis_begin"
-"""The execution option that says how a connection's transactions begin."""
-
-AMONG = "IN (SELECT value FROM json_each(:{}))"  # one bound text for any number of values; PostgreSQL says = ANY(:…)
+NAME = "sqlite"
+READ, WRITE, ALONE = "BEGIN", "BEGIN IMMEDIATE", "BEGIN IMMEDIATE"   # there is one writer at a time, so each is alone
+ONE_WRITER = True
 
 _PRAGMAS = (
     "PRAGMA busy_timeout = {wait}",
@@ -42,31 +42,13 @@ _SENTENCES: dict[str, tuple[type[StoreError], str, str]] = {
     "PERM": (StoreError, "The database file may not be opened.", "Check the rights of the file and its folder."),
 }
 
-# What SQLite calls a constraint, and what its breach means to the caller.
-_BREACHES: dict[str, tuple[type[CrisisError], str]] = {
-    "crisis_case.workflow, crisis_case.subject": (AlreadyOpen, ""),
-    "crisis_case.number": (StaleVersion, "A case of this number exists already."),
-    "crisis_event.case_id, crisis_event.seq": (StaleVersion, ""),
-    "crisis_event.deadline, crisis_event.rung, crisis_event.times": (StaleVersion, "This rung has fired already."),
-    "crisis_case_clocked": (ProofFailed, "The database refused an open case without a running clock."),
-    "crisis_case_two": (ProofFailed, "The database refused an ending that two people must sign and two did not."),
-    "crisis_event_two": (ProofFailed, "The database refused an event that two people must sign and two did not."),
-    "crisis_event_danger_two": (ProofFailed, "The database refused an event that two people must sign and two did not."),
-    "crisis_erasure_two": (ProofFailed, "The database refused an erasure that two people must sign and two did not."),
-    "crisis_hold_active": (ProofFailed, "The database refused to erase what is under legal hold."),
-    "append-only": (ProofFailed, "The database refused a change of the log: it is append-only."),
+# What SQLite calls a constraint that has a name elsewhere.
+_NAMES = {
+    "crisis_case.workflow, crisis_case.subject": "crisis_case_sole",
+    "crisis_case.number": "crisis_case_number",
+    "crisis_event.case_id, crisis_event.seq": "crisis_event_seq",
+    "crisis_event.deadline, crisis_event.rung, crisis_event.times": "crisis_event_rung",
 }
-
-
-def parse(url: str) -> URL:
-    """Return the parsed URL of a SQLite database; StoreError for another kind of URL."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise StoreError("This is no database URL.", way_out='Write it such as "sqlite:///crisis.db".') from None
-    if parsed.get_backend_name() != "sqlite" or parsed.get_driver_name() not in {"", "pysqlite"}:
-        raise StoreError(f"{parsed.drivername} databases are not known yet.", way_out='Write such as "sqlite:///crisis.db".')
-    return parsed
 
 
 def path_of(url: URL) -> Path | None:
@@ -78,6 +60,15 @@ def path_of(url: URL) -> Path | None:
 def in_memory(url: URL) -> bool:
     """Whether the database lives in memory and ends with its only connection."""
     return not url.database or url.database == ":memory:"
+
+
+def check(url: URL, *, create: bool) -> None:
+    """Raise StoreError where there is no such file and none can be, or is to be, made."""
+    path = path_of(url)
+    if path is not None and not create and not path.exists():
+        raise StoreError("There is no database of that name.", way_out="Check --db or CRISIS_DB, or run `crisis init`.")
+    if path is not None and not path.parent.exists():
+        raise StoreError("The folder of the database does not exist.", way_out="Make the folder first, or choose another.")
 
 
 def engine_for(url: URL, wait: float) -> Engine:
@@ -93,9 +84,36 @@ def engine_for(url: URL, wait: float) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
+        begin = connection.get_execution_options().get(BEGIN, "BEGIN")
+        if begin != "BEGIN IMMEDIATE":
+            connection.exec_driver_sql(begin)
+            return
+        driver = _driver(connection)
+        driver.execute("PRAGMA busy_timeout = 3")
+        try:
+            if not _begun_soon(driver, wait):
+                connection.exec_driver_sql(begin)   # says what is wrong
+        finally:
+            driver.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
 
     return engine
+
+
+def _begun_soon(driver: sqlite3.Connection, wait: float) -> bool:
+    """Begin to write as soon as the writer before is done; whether that was so within about `wait` seconds.
+
+    SQLite's own waiting sleeps longer and longer, at last 100 ms a time: meanwhile two sweepers leave the lock unused, and a person
+    comes last. So it is asked to wait 3 ms (it sleeps 1 and 2), again and again.
+    """
+    for _try in range(int(wait * 1000 / 3)):
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                return False
+        else:
+            return True
+    return False
 
 
 def keep_journal(connection: Connection) -> None:
@@ -198,14 +216,28 @@ def run_many(connection: Connection, sql: str, rows: list[tuple[Any, ...]]) -> i
         raise translate(error) from error
 
 
+def stream(connection: Connection, sql: str, binds: Mapping[str, object]) -> Iterator[Any]:
+    """Yield rows as the database finds them: who stops early never pays for the rest."""
+    try:
+        yield from connection.execute(_text(sql), binds)
+    except (DBAPIError, UnicodeEncodeError) as error:
+        raise translate(error) from error
+
+
+def now(connection: Connection) -> float:
+    """Return the seconds since the epoch by the clock of the machine, which is the database's own here."""
+    return float(connection.exec_driver_sql("SELECT (julianday('now') - 2440587.5) * 86400.0").scalar_one())
+
+
+@cache
+def _text(sql: str) -> TextClause:
+    """Return the parsed statement; all of them are written in this package, so the cache has an end."""
+    return text(sql)
+
+
 def _driver(connection: Connection) -> sqlite3.Connection:
     driver: Any = connection.connection.driver_connection
     return cast("sqlite3.Connection", driver)
-
-
-def listed(values: Iterable[object]) -> str:
-    """Return the bound text that stands for many values in AMONG."""
-    return json.dumps(list(values))
 
 
 def translate(error: DBAPIError | sqlite3.Error | UnicodeEncodeError) -> CrisisError:
@@ -215,11 +247,12 @@ def translate(error: DBAPIError | sqlite3.Error | UnicodeEncodeError) -> CrisisE
     origin = error.orig if isinstance(error, DBAPIError) else error
     name = str(getattr(origin, "sqlite_errorname", "")).removeprefix("SQLITE_")
     if name.startswith("CONSTRAINT"):
-        text = str(origin)
-        for constraint, (cls, sentence) in _BREACHES.items():
-            if text.endswith(constraint):
+        said = str(origin)
+        known = next((own for called, own in _NAMES.items() if said.endswith(called)), said)
+        for constraint, (cls, sentence) in BREACHES.items():
+            if known.endswith(constraint):
                 return cls(sentence)
-        return CrisisError(f"The database refused a change: {text}.")
+        return CrisisError(f"The database refused a change: {said}.")
     for word, (kind, sentence, way_out) in _SENTENCES.items():
         if name.partition("_")[0] == word:
             return kind(sentence, way_out=way_out)

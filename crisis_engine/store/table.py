@@ -374,14 +374,6 @@ class MetaRow(Row, table=True):
     value: str
 
 
-class DaemonRow(Row, table=True):
-    """When each part of the daemon last showed life."""
-
-    __tablename__ = "crisis_daemon"
-    name: str = Field(primary_key=True)
-    at: int = _micros()
-
-
 class AccessLogRow(Row, table=True):
     """Who read what of which case, how secret, and why; it stands beside the chain, and triggers keep it from being changed."""
 

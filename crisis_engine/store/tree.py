@@ -6,20 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 from crisis_engine.core.checkpoint import Checkpoint, Key, Signature, note_of, parse_key, parse_note, parse_signature
 from crisis_engine.core.errors import FileError, StaleVersion
 from crisis_engine.core.merkle import Node, Tile, edge, grown, node_in, root
+from crisis_engine.store.header import canonical
 from crisis_engine.store.instant import instant, micros
-from crisis_engine.store.record import canonical
-from crisis_engine.store.sqlite import AMONG, listed
-from crisis_engine.store.statement import Statements
+from crisis_engine.store.statement import AMONG, Statements, listed
 
 SEALER, COSIGNER = "sealer", "cosigner"
 
 _TILES_AT_HAND = 64
+MOST_ID = 2**63 - 1
 
 
 class Leaf(NamedTuple):
@@ -64,15 +63,15 @@ class TreeRows(Statements):
 
     # ---- what is to be sealed ---------------------------------------------------------------------------------------
 
-    def grew(self, events: int) -> tuple[list[Leaf], int, int]:
+    def grew(self, events: int, until: int = MOST_ID) -> tuple[list[Leaf], int, int]:
         """Return a leaf for each case whose log grew by the next `events` events, the id of the last of these, and how many they were.
 
-        Ids follow the order of the commits here, for SQLite has one writer at a time. A database in which a lower id may become
-        visible after a higher one needs `ungrown` now and then.
+        Ids follow the order of the commits on SQLite, which has one writer at a time. Where a lower id may become visible after a
+        higher one (PostgreSQL), `until` is the last id that was there at a moment in which nobody else wrote.
         """
         after = self.sealed_event()
-        rows = self._rows("SELECT id, case_id, seq, hash FROM crisis_event WHERE id > :after ORDER BY id LIMIT :events",
-                          after=after, events=events)
+        rows = self._rows("SELECT id, case_id, seq, hash FROM crisis_event WHERE id > :after AND id <= :until ORDER BY id LIMIT :events",
+                          after=after, until=until, events=events)
         last = {case_id: (seq, head) for _, case_id, seq, head in rows}
         sealed = "(SELECT coalesce(max(l.seq), 0) FROM crisis_leaf l WHERE l.number = c.number)"
         sql = f"SELECT c.id, c.number, {sealed} FROM crisis_case c WHERE c.id {AMONG.format('ids')} ORDER BY c.id"  # noqa: S608 (constants)
@@ -188,8 +187,3 @@ class TreeRows(Statements):
         """Know a public key from now on; one that is known stays as it is."""
         self._run("INSERT INTO crisis_verifier (key, duty, by, at) VALUES (:key, :duty, :by, :at) ON CONFLICT DO NOTHING",
                   key=key.text, duty=duty, by=by, at=micros(at))
-
-    def home(self) -> Path | None:
-        """Return the file of this database; None for one in memory."""
-        row = self._row("SELECT file FROM pragma_database_list WHERE name = 'main'")
-        return Path(row[0]) if row and row[0] else None

@@ -20,8 +20,9 @@ class Vault:
     A data key is found again only by its wrapped bytes as they were just read: one whose row is gone is never used.
     """
 
-    def __init__(self, masters: Masters, ledger: Path | None = None) -> None:
+    def __init__(self, masters: Masters, ledger: Path | None = None, seal: Path | None = None) -> None:
         self.masters = masters
+        self.seal = seal          # the file of the sealer's key
         self.ledger = ledger      # where it is written down what must never open again
         self._open: dict[bytes, DataKey] = {}
         self._derived: dict[tuple[bytes, str], hmac.HMAC] = {}

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from .access import ACCESS
 from .audit import AUDIT
+from .daemon import DAEMON
 from .field import FIELD
 from .help import HELP
 from .notice import NOTICES
@@ -41,6 +42,6 @@ def keys() -> tuple[str, ...]:
 _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
-    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **PROVER,
+    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON, **PROVER,
 })
 """Every key with its text in each language; a key stands in one part only."""

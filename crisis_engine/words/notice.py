@@ -17,5 +17,6 @@ NOTICES: Mapping[str, tuple[str, str]] = MappingProxyType({
     "notice.what.nobody_answers": ("各级无人负责", "nobody answers at any level"),
     "notice.what.sweep_failed": ("系统无法处理这个个案，请人工查看", "the system cannot move this case: somebody must look"),
     "notice.what.sweep_gap": ("时限检查曾经停顿", "the clockwork had stood still"),
+    "notice.what.clock_stepped": ("服务器时钟跳变，请核对时间", "the machine's clock stepped: check the time"),
     "notice.what.case": ("个案", "the case"),
 })

@@ -7,6 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from crisis_engine.store.trigger import install
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -90,9 +92,7 @@ def upgrade() -> None:
     _receipt()
     _recusal()
     _delivery()
-    if op.get_bind().dialect.name == "sqlite":
-        for trigger in _TRIGGERS:
-            op.execute(sa.text(trigger))
+    install(op.get_bind(), _TRIGGERS)
 
 
 def downgrade() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from crisis_engine.store.trigger import install
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -34,8 +36,13 @@ _TRIGGERS = (
 
 def upgrade() -> None:
     """Make the table anew with its two columns: what earlier versions wrote into it, if a host did, comes along at tier 0."""
-    op.rename_table("crisis_access_log", "crisis_access_log_old")
-    op.drop_index("crisis_access_log_number", "crisis_access_log_old")
+    connection = op.get_bind()
+    moves = connection.dialect.name == "sqlite"   # what wrote the old table knew no other database
+    if moves:
+        op.rename_table("crisis_access_log", "crisis_access_log_old")
+        op.drop_index("crisis_access_log_number", "crisis_access_log_old")
+    else:
+        op.drop_table("crisis_access_log")
     op.create_table(
         "crisis_access_log",
         sa.Column("id", _ID, nullable=False),
@@ -48,13 +55,13 @@ def upgrade() -> None:
         sa.Column("glass", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.execute(
-        "INSERT INTO crisis_access_log (id, who, what, number, at, why, tier, glass)"
-        " SELECT id, who, what, number, at, CASE WHEN why = '' THEN x'' ELSE CAST(x'00' || why AS BLOB) END, 0, 0"
-        " FROM crisis_access_log_old"
-    )
-    op.drop_table("crisis_access_log_old")
+    if moves:
+        op.execute(
+            "INSERT INTO crisis_access_log (id, who, what, number, at, why, tier, glass)"
+            " SELECT id, who, what, number, at, CASE WHEN why = '' THEN x'' ELSE CAST(x'00' || why AS BLOB) END, 0, 0"
+            " FROM crisis_access_log_old"
+        )
+        op.drop_table("crisis_access_log_old")
     op.create_index("crisis_access_log_number", "crisis_access_log", ["number", "at"])
     op.create_index("crisis_access_log_who", "crisis_access_log", ["who", "at"])
-    for trigger in _TRIGGERS:
-        op.execute(trigger)
+    install(connection, _TRIGGERS)

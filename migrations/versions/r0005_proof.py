@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from crisis_engine.store.trigger import install
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -90,9 +92,7 @@ def upgrade() -> None:
         sa.CheckConstraint("duty IN ('sealer', 'cosigner')", name="crisis_verifier_duty"),
         sa.PrimaryKeyConstraint("key"),
     )
-    if op.get_bind().dialect.name == "sqlite":
-        for trigger in _TRIGGERS:
-            op.execute(sa.text(trigger))
+    install(op.get_bind(), _TRIGGERS)
 
 
 def downgrade() -> None:

@@ -7,6 +7,7 @@ from alembic import op
 
 from crisis_engine.core.errors import DefinitionError
 from crisis_engine.core.procedure import Procedure
+from crisis_engine.store.trigger import install
 
 revision = "0006"
 down_revision = "0005"
@@ -50,14 +51,13 @@ def upgrade() -> None:
         for move in _signed(body):
             connection.execute(sa.text("INSERT INTO crisis_signed_move (procedure, move) VALUES (:procedure, :move)"),
                                {"procedure": digest, "move": move})
-    if connection.dialect.name == "sqlite":
-        for trigger in _TRIGGERS:
-            op.execute(sa.text(trigger))
+    install(connection, _TRIGGERS)
 
 
 def downgrade() -> None:
-    for trigger in ("crisis_event_move_by_two", "crisis_case_pinned"):
-        op.execute(sa.text(f"DROP TRIGGER IF EXISTS {trigger}"))
+    on_server = op.get_bind().dialect.name != "sqlite"
+    for trigger, table in (("crisis_event_move_by_two", "crisis_event"), ("crisis_case_pinned", "crisis_case")):
+        op.execute(sa.text(f"DROP TRIGGER IF EXISTS {trigger}{f' ON {table}' if on_server else ''}"))
     op.drop_table("crisis_signed_move")
 
 

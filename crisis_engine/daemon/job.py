@@ -1,0 +1,141 @@
+"""The other jobs: deliver, measure, audit, and those that run once in a period among all daemons: digest, seal, housekeeping."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from crisis_engine.core.calendar import CHINA
+from crisis_engine.core.errors import CrisisError, StoreError
+from crisis_engine.doctor import PATIENCE
+
+from .clockwork import Clockwork
+from .log import tell
+from .ping import fetch
+from .rule import period_of
+from .vitals import WORKING
+
+STALE = timedelta(minutes=10)
+"""A periodic job that was claimed so long ago and is not done is claimed again: whoever had it failed or died (D)."""
+
+KEYS, PRESENCES, DONE, SILENT = timedelta(days=30), timedelta(days=90), timedelta(days=60), timedelta(days=7)
+"""How long housekeeping keeps answers to repeated commands, absences that are over, done jobs, daemons that fell silent (D)."""
+
+MOST = 100_000
+"""So many unfired rungs are counted; more is no other alarm."""
+
+DIGEST_HOUR = 7
+"""China's hour from which on the digest of a day is made (D)."""
+
+
+class Jobs:
+    """Every job but the round and the beat. Each one is called by the metronome and says in the meters what came of it."""
+
+    def __init__(self, works: Clockwork) -> None:
+        """Work beside these rounds."""
+        self.works, self.engine, self.vitals, self.meter = works, works.engine, works.vitals, works.meter
+        self._pinged = 0.0
+        self._ping_fails = False
+        self._said: dict[str, str] = {}
+
+    @property
+    def allowed(self) -> bool:
+        """Whether this daemon works: one that steps aside or does not believe its clock neither sends nor seals."""
+        return self.vitals.state == WORKING and not self.vitals.aside and not self.vitals.lost and not self.vitals.stopping
+
+    # ---- telling ----------------------------------------------------------------------------------------------------
+
+    def deliver(self) -> None:
+        """Send what the outbox holds, if anything is due."""
+        pulse = self.vitals.pulse
+        if not (self.allowed and self.engine.channels and pulse is not None and pulse.try_at is not None):
+            return
+        if pulse.try_at <= self.engine.now():
+            report = self.engine.deliver()
+            self.meter.sent.inc(report.sent)
+            self.meter.unsent.inc(report.failed)
+
+    def ping(self) -> None:
+        """Fetch the dead-man URL, if a round succeeded since the last time."""
+        url = self.works.settings.ping_url
+        if not url or self.vitals.succeeded <= self._pinged or not self.allowed:
+            return
+        began = time.monotonic()
+        failed = fetch(url)
+        self.meter.pings.labels("failed" if failed else "done").inc()
+        if not failed:
+            self._pinged = began
+        if bool(failed) != self._ping_fails:
+            self._ping_fails = bool(failed)
+            if failed:
+                tell("warning", "daemon.ping_failed", reason=failed)
+            else:
+                tell("info", "daemon.ping_back")
+
+    # ---- measuring --------------------------------------------------------------------------------------------------
+
+    def measure(self) -> None:
+        """Read what waits, for the meters."""
+        now = self.engine.now()
+        with self.engine.store.reading() as tx:
+            found = tx.backlog(now)
+        self.meter.oldest.set((now - found.oldest_due).total_seconds() if found.oldest_due is not None else 0)
+        self.meter.outbox.set(found.waiting)
+        age = (now - found.oldest_waiting).total_seconds() if found.oldest_waiting is not None else 0
+        self.meter.outbox_age.set(max(age, 0))
+
+    def audit(self) -> None:
+        """Look for what must never be: an open case without a clock, a rung that is due and did not fire; count what runs."""
+        now = self.engine.now()
+        with self.engine.store.reading() as tx:
+            for check, count in (("clocked", tx.clockless_count()), ("unfired", tx.due_count(now - PATIENCE, MOST))):
+                self.meter.findings.labels(check).set(count)
+                if count:
+                    tell("error", "daemon.promise_broken", check=check, cases=count)
+            self.meter.armed.set(tx.armed_count())
+            self.meter.dead.set(tx.dead_count())
+
+    # ---- once among all daemons -------------------------------------------------------------------------------------
+
+    def periodic(self) -> None:
+        """Do the periodic jobs of this period that nobody did yet."""
+        now = self.engine.now()
+        local = now.astimezone(CHINA)
+        digest: Any = getattr(self.engine, "digest", None)
+        if digest is not None and local.hour >= DIGEST_HOUR:
+            self._once("digest.daily", now, lambda: digest(kind="daily", now=now))
+            self._once("digest.weekly", now, lambda: digest(kind="weekly", now=now))
+        self._once("seal", now, lambda: self.engine.seal(key_file=self.works.settings.seal_key_file))
+        self._once("housekeeping", now, lambda: self._clear_away(now))
+
+    def _once(self, job: str, now: datetime, call: Callable[[], object]) -> None:
+        period, me = period_of(job, now), self.works.me.id
+        if not self.allowed:
+            return
+        with self.engine.store.reading() as tx:
+            if not tx.job_open(job, period, now - STALE):
+                return
+        with self.engine.store.writing() as tx:
+            if not tx.claim_job(job, period, me, now, now - STALE):
+                return
+        try:
+            call()
+        except CrisisError as error:
+            if type(error) is StoreError and self.vitals.lost:
+                raise
+            self.meter.jobs.labels(job, "failed").inc()
+            if self._said.get(job) != error.message:   # once: it is tried again every few minutes
+                tell("error", "daemon.job_failed", job=job, reason=error.message)
+            self._said[job] = error.message
+            return
+        self._said.pop(job, None)
+        self.meter.jobs.labels(job, "done").inc()
+        with self.engine.store.writing() as tx:
+            tx.finish_job(job, period, me, now)
+
+    def _clear_away(self, now: datetime) -> None:
+        with self.engine.store.writing(alone=True) as tx:   # absences are part of the roster
+            gone = tx.clear_away(keys=now - KEYS, presences=now - PRESENCES, jobs=now - DONE, daemons=now - SILENT)
+        tell("info", "daemon.cleared_away", **gone)
