@@ -20,7 +20,7 @@ lint: .venv/.ready ## ruff with every rule, mypy strict
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-bench: .venv/.ready ## measure sweep, act and idle poll beside the raw database
+bench: .venv/.ready ## measure sweep, lateness, growth and peers, about 15 minutes (ARGS="--only sweep" chooses)
 	$(PY) -m tests.bench $(ARGS)
 
 soak: .venv/.ready ## 1,000,000 random steps, every promise checked after each (hours)
@@ -50,6 +50,6 @@ clean: ## remove all that was made here, .venv too
 	        echo "$$python cannot make a virtual environment. Install its venv module (Debian: apt-get install python3-venv) or uv." >&2; exit 1; \
 	    fi; \
 	fi; \
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]' || { \
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[bench]' || { \
 	    echo "The packages could not be installed: see the lines above, then run make again." >&2; exit 1; }
 	@touch $@

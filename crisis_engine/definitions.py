@@ -67,6 +67,11 @@ def load_retention(name_or_path: str = "retention_v1") -> Retention:
     return parse_retention(_read(_find(name_or_path, POLICIES), _file(name_or_path)), _file(name_or_path))
 
 
+def read_document(path: Path) -> Doc:
+    """Return a host's own TOML file as it was written; DefinitionError with file and line where it is none."""
+    return _read(_find(str(path.absolute()), POLICIES), path.name)
+
+
 def shipped() -> Mapping[str, tuple[str, ...]]:
     """Return the names that come with the package, under `workflows`, `policies`, `access` and `retention`."""
     policies = _names(POLICIES)

@@ -32,7 +32,7 @@ from crisis_engine.store import Change
 from crisis_engine.store.signature import SigningKey
 from crisis_engine.testing import open_test_engine
 
-from . import bench
+from .bench.life import case_at, meetings
 from .story import (
     CITY_OFFICER,
     CLASS,
@@ -339,9 +339,10 @@ def test_every_flipped_byte_of_ten_thousand_records_is_found_in_less_than_two_se
     sources = Sources()
     with city.engine.store.writing() as tx:
         procedure = sources.procedure_for(tx, "school_crisis_v1", CLASS)
-        first = bench._case("L00-000-001", CLASS, Holder("counselor", "xinyang/shihe/no-3", Tier.SCHOOL, "p-31"), "p-11",  # noqa: SLF001
-                            datetime.fromisoformat("2026-03-02T09:00+08:00"), procedure.hash)
-        events = [*first.events, *bench._meetings(first, 3_333)]  # noqa: SLF001
+        due_at = datetime.fromisoformat("2026-03-02T09:00+08:00")
+        doer = Holder("counselor", "xinyang/shihe/no-3", Tier.SCHOOL, "p-31")
+        first = case_at("L00-000-001", CLASS, doer, "p-11", due_at, procedure.hash)
+        events = [*first.events, *meetings(first, 3_333, due_at)]
         tx.append([Change(before=None, after=fold(events), events=tuple(events), notices=(), two=True, sole=True)])
     city.engine.seal()
     data = city.engine.export("L00-000-001", by=LAW_VICE_PRINCIPAL)

@@ -19,7 +19,7 @@ from crisis_engine.core.events import Notice
 from crisis_engine.core.model import Person
 from crisis_engine.core.secret import Secret
 from crisis_engine.example import EXAMPLE_NOW, example_roster
-from crisis_engine.notify import DeliveryFailed, LogFileChannel, Message, RecordingChannel, compose
+from crisis_engine.notify import DeliveryFailed, Line, LogFileChannel, Message, RecordingChannel, compose
 
 DUE = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 PERSON = Person("p-11", "示例班主任11", "mailto:p-11@example.invalid")
@@ -84,7 +84,10 @@ def test_free_text_has_no_way_into_a_notice(text: str) -> None:
 
 def test_a_notice_has_no_field_that_could_carry_a_fact() -> None:
     assert {field.name for field in fields(Notice)} == {"key", "case", "people", "what", "why", "due_at", "urgent", "at", "not_before"}
-    assert {field.name for field in fields(Message)} == {"key", "to", "address", "subject", "body", "urgent"}
+    assert {field.name for field in fields(Message)} == {
+        "key", "to", "address", "subject", "body", "urgent", "kind", "lines", "at", "fence",
+    }
+    assert {field.name for field in fields(Line)} == {"number", "what", "when", "due_at", "urgent", "link"}
 
 
 def test_a_report_goes_out_to_people_without_a_word_of_what_was_seen(tmp_path: Path) -> None:

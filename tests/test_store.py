@@ -205,7 +205,7 @@ def test_a_rung_moves_the_case_and_its_clock_and_owes_its_notice_once(store: Sto
     assert (stored.tier, stored.answers, stored.next_at, stored.clocks[0].rung, stored.version) == (Tier.COUNTY, "p-71", at(6), 1, 4)
     with store.reading() as tx:
         assert stored == fold(tx.events("AAA-111"))
-        assert [(one.notice, one.tries) for one in tx.waiting_notices(at(4), 9)] == [(note, 0)]
+        assert [one.notice for one in tx.waiting_notices(at(4), 9)] == [note]
         assert tx.due(at(5.9), 9) == []
         assert tx.due(at(6), 9) == [1]
         assert tx.next_at() == at(6)

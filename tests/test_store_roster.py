@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -129,25 +129,37 @@ def owed(number: str, key: str, when: datetime, not_before: datetime | None = No
     return Notice(f"{number}-{key}", number, ("p-11",), "assessment", "late", at(4), urgent=False, at=when, not_before=not_before)
 
 
-def test_a_notice_waits_is_tried_again_and_ends_as_sent_or_dead(store: Store) -> None:
+def test_a_notice_waits_until_it_is_shared_out_and_ends_with_its_messages(store: Store) -> None:
     held = owed("AAA-111", "k2", at(4), at(8))
     put(store, grown(None, opening("AAA-111"), [owed("AAA-111", "k1", at(4)), held]))
     with store.writing() as tx:
         assert tx.waiting_notices(at(3), 9) == []
         first, = tx.waiting_notices(at(7), 9)
-        tx.mark_failed(first.id, at(9), "connection refused")
+        message = tx.put_message("k1", "p-11", "mail", [first.id], urgent=False, now=at(7), next_try_at=at(7))
+        assert message is not None
+        assert tx.put_message("k1", "p-11", "mail", [first.id], urgent=False, now=at(7), next_try_at=at(7)) is None, "owed already"
+        tx.share_out([first.id])
         assert [one.notice for one in tx.waiting_notices(at(8), 9)] == [held]
-        again = tx.waiting_notices(at(9), 9)
-        assert [(one.notice.key, one.tries) for one in again] == [("AAA-111-k2", 0), ("AAA-111-k1", 1)]
-        assert tx.next_try_at() == at(8)
-        assert tx.outbox_size() == 2
-        tx.mark_sent([again[0].id], at(9))
-        tx.mark_failed(again[1].id, None, "x" * 999)
-        assert tx.waiting_notices(at(999), 9) == []
-        assert tx.outbox_size() == 0
-        assert tx.connection.exec_driver_sql("SELECT key, status, tries, length(error) FROM crisis_notice ORDER BY key").all() == [
-            ("AAA-111-k1", "dead", 2, 200), ("AAA-111-k2", "sent", 1, 0),
+        assert (tx.next_try_at(), tx.outbox_size()) == (at(7), 2)
+        tx.settle([first.id], at(7))
+        claimed, = tx.claim_messages(at(7), 9, timedelta(days=2))
+        assert tx.claim_messages(at(8), 9, timedelta(days=2)) == [], "it is claimed"
+        assert tx.put_back(claimed, at(9), error="connection refused", unsure=False, passed_on=False)
+        assert not tx.end_message(claimed._replace(fence=7), "sent", at(9)), "a fence of nobody marks nothing"
+        again, = tx.claim_messages(at(9), 9, timedelta(days=2))
+        assert (again.tries, again.fence) == (2, 2)
+        assert not tx.end_message(claimed, "sent", at(9)), "the claim before is over"
+        assert tx.end_message(again, "dead", at(9), error="x" * 999)
+        tx.settle([first.id], at(9))
+        assert tx.connection.exec_driver_sql("SELECT key, status FROM crisis_notice ORDER BY key").all() == [
+            ("AAA-111-k1", "dead"), ("AAA-111-k2", "waiting"),
         ]
+        assert tx.revive([message], at(10)) == 1
+        tx.reopen([message])
+        last, = tx.claim_messages(at(10), 9, timedelta(days=2))
+        tx.end_message(last, "sent", at(10))
+        tx.settle([first.id], at(10))
+        assert tx.connection.exec_driver_sql("SELECT status FROM crisis_notice WHERE id = 1").all() == [("sent",)]
 
 
 def test_a_person_once_reached_stays_reached(store: Store) -> None:

@@ -28,12 +28,12 @@ from crisis_engine.words.screen import SCREENS
 from crisis_engine.words.secret import SECRETS
 
 ROOT = Path(words.__file__).parent.parent
-SPEAKERS = [*sorted((ROOT / "cli").glob("*.py")), *sorted((ROOT / "notify").glob("*.py")), *sorted((ROOT / "prover").glob("*.py"))]
+SPEAKERS = [*(path for room in ("cli", "notify", "prover") for path in sorted((ROOT / room).glob("*.py"))), ROOT / "engine" / "brief.py"]
 
 FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "option.", "help.", "refused.", "number.", "notice.what.",
             "read.", "roster.stop", "roster.warn", "definitions.workflows", "definitions.policies", "definitions.access",
-            "definitions.retention", "keys.source.", "duty.", "dossier.", "pack.", "clockwork.", "prover.law.",
-            "prover.confirm", "prover.decline", "prover.withdraw")
+            "definitions.retention", "keys.source.", "duty.", "dossier.", "pack.", "clockwork.", "message.", "digest.daily",
+            "digest.weekly", "prover.law.", "prover.confirm", "prover.decline", "prover.withdraw")
 """Keys that are put together from a name at run time."""
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from crisis_engine.cli.command import command
-from crisis_engine.cli.console import Console, path_of_notices
+from crisis_engine.cli.console import Console, channels_of
 from crisis_engine.cli.failure import bad_input
 from crisis_engine.core.errors import StoreError
 
@@ -43,11 +43,12 @@ def deliver(
     console: Console,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N")] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE")] = None,
+    channels: Annotated[Path | None, typer.Option("--channels", metavar="FILE")] = None,
 ) -> int:
-    """Send the notices that wait into the notice file; what fails stays and comes again, and the exit code says so."""
-    from crisis_engine.notify import LogFileChannel
-
-    with console.engine(channels=[LogFileChannel(path_of_notices(to, console.env))]) as engine:
+    """Send the notices that wait over the channels; what fails stays and comes again, and the exit code says so."""
+    if to is not None and channels is not None:
+        raise bad_input("usage.to_or_channels")
+    with console.engine(channels=channels_of(to, channels, console.env)) as engine:
         report = engine.deliver(limit=limit)
     if console.as_json:
         console.json(report.to_json())

@@ -265,6 +265,11 @@ class Console:
         self.rich(table)
 
 
-def path_of_notices(to: Path | None, env: Mapping[str, str]) -> Path:
-    """Return the file that `deliver` writes to."""
-    return to or Path(env.get("CRISIS_NOTICES") or "crisis-notices.jsonl")
+def channels_of(to: Path | None, channels: Path | None, env: Mapping[str, str]) -> tuple[Channel, ...]:
+    """Return the channels of a file (--channels, CRISIS_CHANNELS), or the notice file where there is none (--to, CRISIS_NOTICES)."""
+    from crisis_engine.notify import LogFileChannel, load_channels
+
+    chosen = channels or (Path(env["CRISIS_CHANNELS"]) if to is None and env.get("CRISIS_CHANNELS") else None)
+    if chosen is not None:
+        return load_channels(chosen, env=env)
+    return (LogFileChannel(to or Path(env.get("CRISIS_NOTICES") or "crisis-notices.jsonl")),)

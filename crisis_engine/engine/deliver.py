@@ -1,124 +1,249 @@
-"""Deliver: the outbox goes to the channels, at least once, always under one key."""
+"""Deliver: the outbox goes to the channels, at least once, always under one key, by one deliverer at a time for each message."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from crisis_engine.core.calendar import CHINA
 from crisis_engine.core.model import Person
 from crisis_engine.core.workflow import Label
-from crisis_engine.notify import Channel, DeliveryFailed, compose
+from crisis_engine.notify import Channel, DeliveryFailed, Message
+from crisis_engine.notify.message import compose_all, line_of
+from crisis_engine.notify.rule import Rule, rule_of
 from crisis_engine.store import Store, Tx
+from crisis_engine.store.digest import WaitingDigest
+from crisis_engine.store.message import MessageRow
 from crisis_engine.store.outbox import WaitingNotice
 
+from .brief import brief
+from .envelope import NOWHERE, Mailroom, mailroom
 from .gather import Sources
 from .host import HostStore
 from .log import log
 from .view import DeliverReport
 
 BATCH = 200
-FIRST_RETRY = timedelta(minutes=1)
-LONGEST_RETRY = timedelta(hours=1)
+"""Notices that are shared out in one transaction."""
+
+CLAIM = 50
+"""Messages that one deliverer claims together."""
+
+LEASE = timedelta(minutes=5)
+"""How long a claim holds (D: our design): a message that could not be sent well before its end is given back unsent."""
+
+MOST_FAILED = 3
+"""Failures in a row after which a channel is left alone until the next call: a gateway that hangs must not keep the others waiting."""
+
+_LONGEST = timedelta(seconds=30)
+
+chance: Callable[[], float] = random.SystemRandom().random
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A batch of the outbox with all that its messages are made of."""
+class Letter:
+    """A claimed message with all that it is made of."""
 
-    notices: tuple[WaitingNotice, ...]
-    people: Mapping[str, Person]
-    labels: Mapping[str, Label | None]
-    reached: Mapping[int, set[tuple[str, str]]]
-    recused: Mapping[str, frozenset[str]]      # by case number: who must not hear of it, today
+    row: MessageRow
+    notices: tuple[WaitingNotice, ...]     # without those of which the person must not hear
+    person: Person | None
+    labels: Mapping[int, Label | None]     # of each notice
+    digest: WaitingDigest | None
+    digest_labels: Mapping[tuple[str, str], Label]
+    hidden: frozenset[str]                 # numbers of cases that a digest must not name to this person
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
-    """What came of sending one notice: each (person, channel) with nothing or the reason of its failure."""
+class Outcome:
+    """What came of one letter: sent with the gateway's answer, failed, or not tried."""
 
-    notice: WaitingNotice
-    results: tuple[tuple[str, str, str | None], ...]
-
-    @property
-    def error(self) -> str:
-        """The last reason of a failure; empty when everybody was reached."""
-        return next((reason for _person, _channel, reason in reversed(self.results) if reason is not None), "")
+    letter: Letter
+    answer: str = ""
+    failure: DeliveryFailed | None = None
+    tried: bool = True
 
 
-def deliver(
-    store: Store | HostStore, sources: Sources, channels: Sequence[Channel], now: datetime, *, lang: str, link: str, limit: int | None,
-) -> DeliverReport:
-    """Send what waits. A message is marked after it was taken: a crash in between sends it again under the same key.
+@dataclass(slots=True)
+class Delivery:
+    """One call of deliver."""
 
-    Without a channel nothing is marked: a notice that nobody carried stays in the outbox.
-    """
-    sent = failed = 0
-    reason = ""
-    while channels and (limit is None or sent + failed < limit):
-        with store.reading() as tx:
-            waiting = _gather(tx, sources, now, BATCH if limit is None else min(BATCH, limit - sent - failed))
-        if not waiting.notices:
-            break
+    store: Store | HostStore
+    sources: Sources
+    channels: Sequence[Channel]
+    clock: Callable[[], datetime]
+    lang: str
+    link: str
+    jitter: Callable[[], float] = field(default_factory=lambda: chance)
+    sent: int = 0
+    failed: int = 0
+    dead: int = 0
+    reason: str = ""
+    failures: dict[str, int] = field(default_factory=dict)
 
-        tries = [_send(notice, waiting, channels, lang, link) for notice in waiting.notices]
+    def run(self, limit: int | None) -> DeliverReport:
+        """Share out what is due and send it until nothing is, or until `limit` messages were tried."""
+        now = self.clock()
+        while self.channels:
+            with self.store.writing() as tx:
+                shared = self._mailroom(tx, now).share_out(BATCH)
+            before = self.sent + self.failed
+            while limit is None or self.sent + self.failed < limit:
+                if not self._send_some(CLAIM if limit is None else min(CLAIM, limit - self.sent - self.failed)):
+                    break
+            if (not shared and self.sent + self.failed == before) or (limit is not None and self.sent + self.failed >= limit):
+                break
+        with self.store.reading() as tx:
+            left = tx.outbox_size()
+        if self.sent or self.failed:
+            log("deliver.finished", sent=self.sent, failed=self.failed, dead=self.dead, waiting=left)
+        return DeliverReport(self.sent, self.failed, left, self.reason, self.dead)
 
-        with store.writing() as tx:
-            _mark(tx, tries, now)
-        lost = sum(1 for one in tries if one.error)
-        reason = next((one.error for one in reversed(tries) if one.error), reason)
-        failed += lost
-        sent += len(tries) - lost
-    with store.reading() as tx:
-        left = tx.outbox_size()
-    if sent or failed:
-        log("deliver.finished", sent=sent, failed=failed, waiting=left)
-    return DeliverReport(sent, failed, left, reason)
+    def _mailroom(self, tx: Tx, now: datetime) -> Mailroom:
+        return mailroom(tx, self.sources, self.channels, now)
+
+    def _send_some(self, most: int) -> bool:
+        """Claim, send and mark some messages; return whether there may be more."""
+        tired = [name for name, times in self.failures.items() if times >= MOST_FAILED]
+        with self.store.writing() as tx:
+            now = self.clock()
+            tx.outbox_turn()
+            letters = self._open(tx, now, tx.claim_messages(now, most, LEASE, tired))
+        if not letters:
+            return False
+
+        outcomes = [self._send(letter) for letter in letters]
+
+        with self.store.writing() as tx:
+            tx.outbox_turn()
+            room = self._mailroom(tx, self.clock())
+            for outcome in outcomes:
+                self._mark(room, outcome)
+        return any(outcome.tried for outcome in outcomes)
+
+    # ---- gather -----------------------------------------------------------------------------------------------------------------
+
+    def _open(self, tx: Tx, now: datetime, rows: Sequence[MessageRow]) -> list[Letter]:
+        carried = tx.notices_of([row.id for row in rows])
+        recused = tx.recused_among({one.notice.case for notices in carried.values() for one in notices})
+        room = self._mailroom(tx, now)
+        letters = []
+        for row in rows:
+            notices = tuple(one for one in carried[row.id] if (one.notice.case, row.person) not in recused)
+            digest = tx.digest(row.digest) if row.digest is not None else None
+            letter = Letter(
+                self._routed(room, row), notices, room.person(row.person), {one.id: self._label(tx, one) for one in notices}, digest,
+                self._digest_labels(tx, digest), frozenset(tx.recused_of(row.person)) if digest is not None else frozenset(),
+            )
+            letters.append(letter)
+        return letters
+
+    def _routed(self, room: Mailroom, row: MessageRow) -> MessageRow:
+        """Return the message on a channel that is configured: one that was renamed or never found goes by another."""
+        if any(channel.name == row.channel for channel in self.channels):
+            return row
+        for channel in room.ways(row.person, urgent=row.urgent) + room.ways(row.person, urgent=row.urgent, fallback=True):
+            if room.tx.turn_to(row, channel.name):
+                return row._replace(channel=channel.name)
+        return row
+
+    def _label(self, tx: Tx, one: WaitingNotice) -> Label | None:
+        clocks = self.sources.pinned(tx, one.procedure).workflow.clocks
+        return clocks[one.notice.what].label if one.notice.what in clocks else None
+
+    def _digest_labels(self, tx: Tx, digest: WaitingDigest | None) -> dict[tuple[str, str], Label]:
+        found = {}
+        for procedure, clock in {(line[1], line[2]) for line in digest.lines["clocks"]} if digest is not None else ():
+            clocks = self.sources.pinned(tx, procedure).workflow.clocks
+            if clock in clocks:
+                found[procedure, clock] = clocks[clock].label
+        return found
+
+    # ---- send -------------------------------------------------------------------------------------------------------------------
+
+    def _send(self, letter: Letter) -> Outcome:
+        """Send one letter, outside any transaction; what cannot be tried within the lease is not."""
+        row = letter.row
+        channel = next((one for one in self.channels if one.name == row.channel), None)
+        if channel is None:
+            return Outcome(letter, failure=DeliveryFailed("no address" if row.channel == NOWHERE else "no such channel", final=True))
+        if not letter.notices and letter.digest is None:
+            return Outcome(letter)   # whoever it was for is recused by now: there is nothing to send
+        now = self.clock()
+        longest = getattr(channel, "longest", _LONGEST)
+        ends = row.lease_until or now
+        if self.failures.get(channel.name, 0) >= MOST_FAILED or now + longest >= ends:
+            return Outcome(letter, tried=False)
+        message = self._composed(letter, rule_of(channel), now)
+        try:
+            answer = channel.send(message)
+        except DeliveryFailed as error:
+            self.failures[channel.name] = self.failures.get(channel.name, 0) + (not error.final)
+            return Outcome(letter, failure=error)
+        self.failures.pop(channel.name, None)
+        return Outcome(letter, answer=answer or "")
+
+    def _composed(self, letter: Letter, rule: Rule, now: datetime) -> Message:
+        row, lang = letter.row, rule.lang or self.lang
+        if letter.digest is not None:
+            message = brief(letter.digest, letter.person, row.key, letter.digest_labels, letter.hidden, lang, self.link)
+        else:
+            lines = [line_of(one.notice, letter.labels.get(one.id), lang, self.link) for one in letter.notices]
+            message = compose_all(lines, letter.person, row.person, row.key, lang, rule.wording)
+        return replace(message, urgent=row.urgent, at=now.astimezone(CHINA), fence=row.fence)
+
+    # ---- apply ------------------------------------------------------------------------------------------------------------------
+
+    def _mark(self, room: Mailroom, outcome: Outcome) -> None:
+        """Write down what came of a letter, where the claim still holds: after its lease somebody else may have sent it."""
+        tx, now, letter = room.tx, room.now, outcome.letter
+        row, failure = letter.row, outcome.failure
+        ids = [one.id for one in letter.notices]
+        if not outcome.tried:
+            tx.put_back(row, row.next_try_at if row.channel not in self.failures else now + timedelta(seconds=10), error=row.error,
+                        unsure=row.unsure, passed_on=row.passed_on, tried=False)
+            return
+        if failure is None:
+            nothing = not letter.notices and letter.digest is None
+            if not tx.end_message(row, "dropped" if nothing else "sent", now, answer=outcome.answer):
+                log("deliver.claim_lost", message=row.id)
+                return
+            for one in ids:
+                tx.put_delivery(one, row.person, row.channel, now)
+            self.sent += not nothing
+        else:
+            self._failed(room, letter, failure)
+        tx.settle([one.id for one in tx.notices_of([row.id])[row.id]], now)
+
+    def _failed(self, room: Mailroom, letter: Letter, failure: DeliveryFailed) -> None:
+        tx, now, row = room.tx, room.now, letter.row
+        rule = next((rule_of(one) for one in self.channels if one.name == row.channel), Rule())
+        reason = _without_address(failure.message, letter.person)[:200]
+        waited = now - row.made_at
+        unsure = failure.unsure or row.unsure
+        dead = failure.final or row.tries >= rule.tries or waited >= rule.give_up
+        late = row.urgent and waited >= rule.pass_on
+        if dead:
+            held = tx.end_message(row, "dead", now, error=reason)
+        else:
+            again = rule.next_try(now, row.tries, self.jitter(), failure.retry_after, urgent=row.urgent)
+            held = tx.put_back(row, again, error=reason, unsure=unsure, passed_on=row.passed_on or late)
+        if not held:
+            log("deliver.claim_lost", message=row.id)
+            return
+        self.failed += 1
+        self.dead += dead
+        self.reason = reason
+        for one in letter.notices:
+            tx.put_delivery(one.id, row.person, row.channel, now, reason)
+        if (dead or late) and not row.passed_on:
+            room.fall_back(row, letter.notices)
 
 
-def _gather(tx: Tx, sources: Sources, now: datetime, limit: int) -> Waiting:
-    notices = tuple(tx.waiting_notices(now, limit))
-    found = [tx.person(person) for person in {person for one in notices for person in one.notice.people}]
-    labels: dict[str, Label | None] = {}
-    recused: dict[str, frozenset[str]] = {}
-    for one in notices:
-        stored = tx.case(one.notice.case)
-        recused[one.notice.case] = stored.case.recused if stored is not None else frozenset()
-        clocks = sources.pinned(tx, stored.case.procedure).workflow.clocks if stored is not None else {}
-        labels[one.notice.key] = clocks[one.notice.what].label if one.notice.what in clocks else None
-    return Waiting(notices, {person.id: person for person in found if person is not None}, labels,
-                   {one.id: tx.reached(one.id) if one.tries else set() for one in notices}, recused)
-
-
-def _send(one: WaitingNotice, waiting: Waiting, channels: Sequence[Channel], lang: str, link: str) -> Try:
-    results: list[tuple[str, str, str | None]] = []
-    notice = one.notice
-    for person in notice.people:
-        if person in waiting.recused[notice.case]:   # recused while the notice waited: it must not reach this person any more
-            continue
-        message = compose(notice, waiting.people.get(person), person, waiting.labels.get(notice.key), lang, link)
-        for channel in channels:
-            if (person, channel.name) in waiting.reached[one.id]:
-                continue
-            try:
-                channel.send(message)
-                results.append((person, channel.name, None))
-            except DeliveryFailed as error:
-                results.append((person, channel.name, _without_address(error.message, message.address)[:200]))
-    return Try(one, tuple(results))
-
-
-def _without_address(reason: str, address: str) -> str:
+def _without_address(reason: str, person: Person | None) -> str:
     """Return a channel's reason without the person's address: it is kept and logged, and contacts are secrets."""
+    address = str(person.contact) if person is not None else ""
     for part in (address, address.partition(":")[2]):
         reason = reason.replace(part, "…") if part else reason
     return reason
-
-
-def _mark(tx: Tx, tries: Sequence[Try], now: datetime) -> None:
-    for one in tries:
-        for person, channel, reason in one.results:
-            tx.put_delivery(one.notice.id, person, channel, now, reason)
-        if one.error:
-            tx.mark_failed(one.notice.id, now + min(FIRST_RETRY * 2 ** min(one.notice.tries, 10), LONGEST_RETRY), one.error)
-    tx.mark_sent([one.notice.id for one in tries if not one.error], now)

@@ -30,6 +30,7 @@ from .glass import Glass
 from .log import log
 from .look import local
 from .once import Once
+from .post import Post
 from .reading import LOGGED_FROM, checked_why
 from .secrecy import Secrecy
 from .sweep import Pace, change_of, sweep
@@ -60,7 +61,7 @@ def open_engine(
     return engine
 
 
-class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
+class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting, Post):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------
@@ -284,7 +285,10 @@ class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting):
         return report
 
     def deliver(self, *, limit: int | None = None) -> DeliverReport:
-        """Send what the outbox holds to the channels, at least once, always under one key."""
-        from .deliver import deliver  # noqa: PLC0415 - the channels are needed here alone
+        """Send what the outbox holds to the channels, at least once, always under one key. Several may do so at once.
 
-        return deliver(self.store, self._sources, self._channels, self.now(), lang=self._lang, link=self._link, limit=limit)
+        Without a channel nothing is marked: a notice that nobody carried stays in the outbox. At most `limit` messages are tried.
+        """
+        from .deliver import Delivery  # noqa: PLC0415 - the channels are needed here alone
+
+        return Delivery(self.store, self._sources, self._channels, self.now, self._lang, self._link).run(limit)

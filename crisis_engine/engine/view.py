@@ -141,16 +141,63 @@ class SweepReport:
 
 @dataclass(frozen=True, slots=True)
 class DeliverReport:
-    """What a delivery did: messages sent, failed (they come again), and notices that wait for hours or a retry."""
+    """What a delivery did: messages sent, failed (they come again), and what waits for hours or a retry."""
 
     sent: int = 0
     failed: int = 0
     waiting: int = 0
     reason: str = ""     # why the last one failed
+    dead: int = 0        # of those that failed, how many were given up
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
-        return {"sent": self.sent, "failed": self.failed, "waiting": self.waiting, "reason": self.reason}
+        return {"sent": self.sent, "failed": self.failed, "waiting": self.waiting, "reason": self.reason, "dead": self.dead}
+
+
+@dataclass(frozen=True, slots=True)
+class DigestReport:
+    """What came of a round of digests: made now, had before by somebody else, and people with nothing to be told."""
+
+    kind: str
+    period: str
+    made: int = 0
+    before: int = 0
+    quiet: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"kind": self.kind, "period": self.period, "made": self.made, "before": self.before, "quiet": self.quiet}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """One message of the outbox as an operator sees it: case numbers, to whom, how often tried, why not yet; no address."""
+
+    id: int
+    key: str
+    cases: tuple[str, ...]
+    what: tuple[str, ...]
+    person: str
+    channel: str
+    urgent: bool
+    kind: str
+    status: str
+    made_at: datetime
+    tries: int
+    next_try_at: datetime | None
+    ended_at: datetime | None
+    error: str
+    answer: str
+    received_at: datetime | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "id": self.id, "key": self.key, "cases": list(self.cases), "what": list(self.what), "person": self.person,
+            "channel": self.channel, "urgent": self.urgent, "kind": self.kind, "status": self.status, "made_at": local(self.made_at),
+            "tries": self.tries, "next_try_at": local(self.next_try_at), "ended_at": local(self.ended_at), "error": self.error,
+            "answer": self.answer, "received_at": local(self.received_at),
+        }
 
 
 def clock_view(
