@@ -19,7 +19,7 @@ from crisis_engine.store.migrate import HEAD, REVISIONS
 from .log import tell
 from .meter import Meter
 from .pace import BatchPace
-from .rule import GRACE, Anchor, first_anchor, is_off, look, others_living, place_among, rest, steps_aside
+from .rule import GRACE, Anchor, first_anchor, further, is_off, look, others_living, place_among, rest, steps_aside
 from .settings import Settings
 from .vitals import WORKING, Vitals
 from .worker import Workers
@@ -53,6 +53,7 @@ class Clockwork:
         with engine.store.reading() as tx:
             last = last_round(tx)
         self.anchor = Anchor(now, time.monotonic()) if settings.trust_clock else first_anchor(last, now, time.monotonic())
+        self.line = self.anchor
         self.me = Living(token_hex(6), socket.gethostname(), os.getpid(), settings.version, HEAD, self.definitions, now, now, now)
         self._swept = 0.0
         self._told_step = 0.0
@@ -117,11 +118,12 @@ class Clockwork:
         if witness is not None:
             self.meter.apart.set((now - witness).total_seconds())
         mono = time.monotonic()
-        seen = look(self.anchor, now, mono, witness=witness, confirmed=pulse.trusted)
+        seen = look(self.anchor, now, mono, line=self.line, witness=witness, confirmed=pulse.trusted)
         if seen.step:
             self._stepped(seen.step, now, believed=seen.believed)
         if not seen.believed:
             return "clock"
+        self.line = further(self.line, now, mono)
         self.anchor = Anchor(now, mono)
         return "apart" if is_off(now, witness) else ""
 
