@@ -78,7 +78,8 @@ class OutboxRows(MessageRows):
         """Return when the next try of anything that waits is due."""
         found = [
             self._value("SELECT min(next_try_at) FROM crisis_notice WHERE status = 'waiting' AND next_try_at < :never", never=SHARED_OUT),
-            self._value("SELECT min(next_try_at) FROM crisis_message WHERE status = 'waiting'"),
+            *(self._value("SELECT min(next_try_at) FROM crisis_message WHERE status = 'waiting' AND urgent = :urgent", urgent=urgent)
+              for urgent in (True, False)),
         ]
         return instant_or_none(min((one for one in found if one is not None), default=None))
 
