@@ -34,6 +34,9 @@ SEEN_IDLE = 60.0
 BACKLOG = 5_000
 """So many due cases are worth more processes than one: a process needs half a second to begin."""
 
+SMALL_CACHE, LARGE_CACHE = 32, 256
+"""Megabytes of the database that a connection keeps in memory on SQLite: while rungs fire one by one, and while a backlog is drained."""
+
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
 """Seconds between two tries to reach a database that is away."""
 
@@ -47,6 +50,8 @@ class Clockwork:
         if not isinstance(engine.store, Store):
             raise BadInput("A daemon does not run inside a host's transaction.", way_out="Give it an engine of its own.")
         self.store = engine.store
+        self._backlog = False
+        self.store.limit_cache(lambda: LARGE_CACHE if self._backlog else SMALL_CACHE)
         self.pace = BatchPace(vitals, meter, engine.now)
         self.definitions = engine.reload()
         now = engine.now()
@@ -98,10 +103,10 @@ class Clockwork:
 
     def _sweep(self, now: datetime) -> bool:
         """Sweep; return whether anything was written. A large backlog is divided with processes of its own."""
+        with self.store.reading() as tx:
+            self._backlog = tx.due_count(now, BACKLOG) >= BACKLOG
         if self.workers.most > 1:
-            with self.store.reading() as tx:
-                backlog = tx.due_count(now, BACKLOG)
-            self.workers.help(large=backlog >= BACKLOG)
+            self.workers.help(large=self._backlog)
         report = self.engine.sweep(pace=self.pace, share=self.workers.share)
         self._swept = time.monotonic()
         self.meter.cases.inc(report.cases)
