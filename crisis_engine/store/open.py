@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -196,6 +196,10 @@ class Store:
         from crisis_engine.store.postgres_listen import ear_on  # noqa: PLC0415 (PostgreSQL's driver)
 
         return ear_on(self._engine)
+
+    def limit_cache(self, megabytes: Callable[[], int]) -> None:
+        """Let no connection keep more of a SQLite database in memory than that says, asked at each transaction's begin."""
+        self._sql.limit_cache(self._engine, megabytes)
 
     def close(self) -> None:
         """Close all connections; what was written is on the disk."""
