@@ -58,8 +58,6 @@ def daemon(
     )
     if settings.ping_url and not is_ping(settings.ping_url):
         raise bad_input("usage.ping_url")
-    if to is not None and channels is not None:
-        raise bad_input("usage.to_or_channels")
     read = _channels(console, to, channels)
     settings = replace(settings, channels=read)
     with console.engine(channels=read() if read is not None else (), level="info") as engine:
@@ -116,7 +114,9 @@ def _number(console: Console, name: str, otherwise: float) -> float:
 
 def _channels(console: Console, to: Path | None, channels: Path | None) -> Callable[[], tuple[Channel, ...]] | None:
     """Return what reads the channels, also again on SIGHUP; None where none was named."""
-    if to is None and channels is None and not (console.env.get("CRISIS_CHANNELS") or console.env.get("CRISIS_NOTICES")):
+    if to is not None and channels is not None:
+        raise bad_input("usage.to_or_channels")
+    if to is None and channels is None and not console.env.get("CRISIS_CHANNELS") and not console.env.get("CRISIS_NOTICES"):
         return None
     return lambda: channels_of(to, channels, console.env)
 

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from crisis_engine.store.instant import instant, instant_or_none, micros, micros_or_none
-from crisis_engine.store.outbox import SHARED_OUT
-from crisis_engine.store.statement import Statements
+from crisis_engine.store.outbox import SHARED_OUT, OutboxRows
 
 DEFINITIONS = "definitions"
 """The job under whose name each set of definitions is kept with the instant at which it was first seen."""
@@ -70,7 +69,7 @@ class Backlog(NamedTuple):
     oldest_waiting: datetime | None
 
 
-class DaemonRows(Statements):
+class DaemonRows(OutboxRows):
     """The daemons' own rows."""
 
     def pulse(self) -> Pulse:
