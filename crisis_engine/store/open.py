@@ -10,7 +10,7 @@ from threading import RLock, local
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from crisis_engine.core.errors import Busy, StoreError
 from crisis_engine.store import sqlite
@@ -251,6 +251,6 @@ class Store:
             yield connection  # an exception in the body leaves `with`, which rolls back
             try:
                 connection.commit()
-            except DBAPIError as error:
+            except (DBAPIError, PendingRollbackError) as error:   # the latter where the connection was lost and the body went on
                 self._sql.undo(connection)   # SQLAlchemy takes it for ended, SQLite goes on with it
                 raise self._sql.translate(error) from error
