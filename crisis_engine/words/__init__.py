@@ -11,7 +11,10 @@ from types import MappingProxyType
 
 from .access import ACCESS
 from .audit import AUDIT
+from .author import AUTHOR
 from .daemon import DAEMON
+from .draw import DRAW
+from .explain import EXPLAIN
 from .field import FIELD
 from .help import HELP
 from .notice import NOTICES
@@ -42,5 +45,6 @@ _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
     **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON,
+    **DRAW, **AUTHOR, **EXPLAIN,
 })
 """Every key with its text in each language; a key stands in one part only."""
