@@ -110,6 +110,7 @@ ACTIONS = {
     "definitions.backtest": ("", "leading_group county_officer city_officer city_leading_group operator", "", "", "cs"),
     "compliance.pack": ("", "", "", "auditor security_officer city_officer", "s"),
     "notice.manage": ("", "", "", "operator", "s"),
+    "procedure.migrate": ("", "", "", "operator", "s"),
 }
 REPORTERS = """peer class_teacher deputy_class_teacher subject_teacher grade_head counselor school_doctor school_duty vice_principal
     law_vice_principal leading_group hotline centre hospital_liaison police_liaison county_officer county_expert county_duty

@@ -88,6 +88,8 @@ def only_read(connection: Connection, *, only: bool) -> None:
 
 def undo(connection: Connection) -> None:
     """Afterwards nothing of a transaction whose commit failed is left on this connection."""
+    if connection.invalidated:   # the server is gone, and with it the transaction
+        return
     driver = _driver(connection)
     if not driver.closed:
         driver.rollback()
@@ -180,7 +182,7 @@ def _bound(binds: Mapping[str, object]) -> dict[str, object]:
 
 def _failed(connection: Connection, error: psycopg.Error | UnicodeEncodeError) -> CrisisError:
     """Return our own error; a connection that was lost does not go back among those that wait."""
-    if isinstance(error, psycopg.Error) and _driver(connection).closed and not connection.invalidated:
+    if _driver(connection).closed and not connection.invalidated:
         connection.invalidate(error)
     return translate(error)
 
