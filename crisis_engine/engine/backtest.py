@@ -82,7 +82,7 @@ class Backtest(Worlds):
         log("definitions.backtested", by=by)
         cases = counted.pop("cases")
         if not cases:
-            raise BadInput("There is no case to replay.", way_out="Ask again when there are cases under your units.")
+            raise BadInput("Nothing can be replayed: no case lies under your units.", way_out="Ask again when there are some.")
         replayed, skipped, failed = (_whole(cases["cases", name], least) for name in ("replayed", "skipped", "failed"))
         return BacktestView(policy, replayed, skipped, failed, _cells(counted, least))
 
