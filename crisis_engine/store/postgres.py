@@ -88,6 +88,8 @@ def only_read(connection: Connection, *, only: bool) -> None:
 
 def undo(connection: Connection) -> None:
     """Afterwards nothing of a transaction whose commit failed is left on this connection."""
+    if connection.invalidated:   # the server is gone, and with it the transaction
+        return
     driver = _driver(connection)
     if not driver.closed:
         driver.rollback()
