@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from .calendar import Span, parse_offset, parse_span
+from .calendar import Span, parse_offset
 from .model import Risk, Tier
 from .parse_table import MARKS, Table
 from .policy import ClockRule, Cue, Pause, Policy, Rung
@@ -22,8 +22,8 @@ PUPILS = frozenset({"peer", "student"})
 _RATED = tuple(risk for risk in Risk if risk is not Risk.UNRATED)
 _TIERS = tuple(tier.value for tier in Tier)
 _ALWAYS_TWO = frozenset({Risk.RED, Risk.ORANGE})
-_PERCENT_MOST = 100
-_TIMES_MOST = 9
+PERCENT_MOST = 100
+TIMES_MOST = 9
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ def _budget(table: Table, name: str, counts_as: Risk) -> dict[Risk, Span]:
 
 
 def _budget_span(table: Table, name: str) -> Span:
-    span = table.parsed(name, parse_span)
+    span = table.span(name)
     if not span.amount:
         table.refuse("a budget of no time.", name, way_out='Write how long it may take, such as "15m".')
     return span
@@ -192,7 +192,7 @@ def _pause(table: Table | None) -> Pause | None:
     if table is None:
         return None
     pause = Pause(
-        reasons=table.words("reasons"), at_most=table.wall_span("at_most"), times=table.number("times", 1, _TIMES_MOST, 1)
+        reasons=table.words("reasons"), at_most=table.wall_span("at_most"), times=table.number("times", 1, TIMES_MOST, 1)
     )
     if not pause.reasons:
         table.refuse("a pause without a reason.", "reasons", way_out='Name reasons, such as ["waiting_for_documents"].')
@@ -239,7 +239,7 @@ def _rung(table: Table) -> Rung:
 
 
 def _at(table: Table) -> Span:
-    span = table.parsed("at", parse_span)
+    span = table.span("at")
     if not span.is_wall:
         table.refuse(f"{span} does not say a time of the wall clock.", "at", way_out="Write minutes, hours or days: 0m, 4h, 7d.")
     return span
@@ -296,7 +296,7 @@ def _closure(table: Table, counts_as: Risk) -> tuple[dict[Risk, str], dict[Risk,
     stable_for = _by_risk(stable, counts_as, Table.wall_span)
     sample: dict[Risk, int] = {}
     if samples := table.table_or_none("sample"):
-        sample = {risk: samples.number(risk.value, 0, _PERCENT_MOST) for risk in Risk if samples.has(risk.value)}
+        sample = {risk: samples.number(risk.value, 0, PERCENT_MOST) for risk in Risk if samples.has(risk.value)}
         samples.close()
     for own in (peaks, stable, table):
         own.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from crisis_engine.store.ledger import LedgerRows
 from crisis_engine.store.log import LogReads
 from crisis_engine.store.master import Given
 from crisis_engine.store.migrate import is_current, make_current, refuse_other
+from crisis_engine.store.pinned import PinnedReads
 from crisis_engine.store.read import CaseReads
 from crisis_engine.store.read_log import ReadLogRows
 from crisis_engine.store.receipt import ReceiptRows
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 class Tx(
     CaseReads, CaseWrites, LogReads, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, RotationRows, ForgetRows, LedgerRows,
-    TreeRows, EvidenceReads, Holds, DaemonRows,
+    TreeRows, EvidenceReads, Holds, DaemonRows, PinnedReads,
 ):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 
@@ -195,6 +196,10 @@ class Store:
         from crisis_engine.store.postgres_listen import ear_on  # noqa: PLC0415 (PostgreSQL's driver)
 
         return ear_on(self._engine)
+
+    def limit_cache(self, megabytes: Callable[[], int]) -> None:
+        """Let no connection keep more of a SQLite database in memory than that says, asked at each transaction's begin."""
+        self._sql.limit_cache(self._engine, megabytes)
 
     def close(self) -> None:
         """Close all connections; what was written is on the disk."""

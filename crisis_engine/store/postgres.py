@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import count
 from typing import Any, cast
@@ -76,6 +76,10 @@ def engine_for(url: URL, wait: float) -> Engine:
             raise _failed(connection, error) from error
 
     return engine
+
+
+def limit_cache(engine: Engine, megabytes: Callable[[], int]) -> None:
+    """Leave the cache to the server."""
 
 
 def keep_journal(connection: Connection) -> None:

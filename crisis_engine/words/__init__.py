@@ -11,11 +11,16 @@ from types import MappingProxyType
 
 from .access import ACCESS
 from .audit import AUDIT
+from .author import AUTHOR
 from .daemon import DAEMON
+from .draw import DRAW
+from .explain import EXPLAIN
 from .field import FIELD
 from .help import HELP
 from .notice import NOTICES
+from .prover import PROVER
 from .refusal import REFUSALS
+from .rehearse import REHEARSE
 from .screen import SCREENS
 from .secret import SECRETS
 
@@ -41,6 +46,7 @@ def keys() -> tuple[str, ...]:
 _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
-    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON,
+    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON, **REHEARSE, **PROVER,
+    **DRAW, **AUTHOR, **EXPLAIN,
 })
 """Every key with its text in each language; a key stands in one part only."""
