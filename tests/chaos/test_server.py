@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from crisis_engine.core.errors import StoreError
+from crisis_engine.example import EXAMPLE_NOW
+from crisis_engine.store import Store, Tx
 from crisis_engine.testing import open_test_engine
 from tests.chaos.crew import Crew
 from tests.chaos.proxy import Proxy
@@ -51,6 +54,30 @@ def test_kills_and_stops_on_postgresql_lose_nothing_and_double_nothing(postgres_
     assert flaws == []
     assert crew.faults["acknowledged"]
     assert crew.faults["rungs"]
+
+
+def test_a_connection_lost_inside_a_transaction_is_one_plain_error_at_every_later_step(durable: tuple[Server, str]) -> None:
+    server, name = durable
+    store = Store.open(server.url(name), create=False)
+
+    def lose(tx: Tx) -> None:
+        server.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND state LIKE 'idle in%'")
+        with pytest.raises(StoreError, match="connection to the database was lost"):
+            tx.heartbeat("sweep", EXAMPLE_NOW)
+
+    with pytest.raises(StoreError, match="connection to the database was lost"), store.writing() as tx:
+        lose(tx)
+        tx.counts()                       # whoever went on hears it again
+    with pytest.raises(StoreError), store.writing() as tx:
+        lose(tx)                          # and whoever only ends, too
+    with pytest.raises(StoreError, match="connection to the database was lost"), store.writing() as tx, tx.whole():
+        lose(tx)
+        tx.counts()
+    with pytest.raises(StoreError), store.writing() as tx:
+        server.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND state LIKE 'idle in%'")
+    with store.writing() as tx:
+        tx.heartbeat("sweep", EXAMPLE_NOW)
+    store.close()
 
 
 def test_cut_and_half_open_connections_and_a_server_without_power_lose_nothing(durable: tuple[Server, str], tmp_path: Path) -> None:
