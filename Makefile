@@ -20,7 +20,7 @@ lint: .venv/.ready ## ruff with every rule, mypy strict
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-bench: .venv/.ready ## measure sweep, lateness, growth and peers, about 15 minutes (ARGS="--only sweep" chooses)
+bench: .venv/.ready ## measure sweep, daemon, growth and peers, some 20 minutes (ARGS="--only sweep" chooses)
 	$(PY) -m tests.bench $(ARGS)
 
 soak: .venv/.ready ## 1,000,000 random steps, every promise checked after each (hours)

@@ -20,17 +20,17 @@ from crisis_engine.example.city import generate_city
 from crisis_engine.testing import SettableClock
 
 from .bench import __main__ as face
-from .bench import chart, lateness, table
+from .bench import chart, daemon, table
 from .bench.city import DAY, City, build, due_times
 from .bench.command import bench_access, bench_act, bench_audit, bench_console
+from .bench.daemon import bench_daemon
 from .bench.database import TABLES, Database, Postgres, Sqlite
 from .bench.figure import Figure, load, machine, percentile, save, shown
 from .bench.growth import bench_growth
-from .bench.lateness import bench_lateness
 from .bench.life import case_at
 from .bench.peer import PEERS, Peer, bench_peers
 from .bench.run import CITY, MASTER_KEY, Run, next_monday
-from .bench.sweep import bench_sweep, bench_wait
+from .bench.sweep import bench_sweep
 from .postgres import Server
 
 BASE = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -135,7 +135,7 @@ def test_the_chart_is_sound_xml_with_both_themes_and_stays_inside_its_frame(lang
     assert "prefers-color-scheme: dark" in text
     root = ET.fromstring(text)  # noqa: S314 - our own text
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
-    shapes = [shape for shape in root.iter() if shape.tag.endswith("}rect")]
+    shapes = [shape for shape in root.iter() if shape.tag.endswith("}rect") and shape.attrib["class"] != "card"]
     assert len(shapes) == len(chart.bars(FIGURES, lang)) == 5
     for shape in shapes:
         x, y, wide, tall = (float(shape.attrib[name]) for name in ("x", "y", "width", "height"))
@@ -305,44 +305,31 @@ def test_the_sweep_is_measured_beside_the_same_rows_written_raw(each: Run) -> No
     assert figures[f"sweep.{name}.1"].facts["raw"] > 0
 
 
-def test_an_operators_wait_is_measured_while_a_sweep_runs(run: Run) -> None:
-    (figure,) = bench_wait(run)
-    assert 0 < figure.value <= figure.facts["max"]
-    assert figure.facts["commands"] > 0
-
-
 def test_growth_is_measured_from_the_smallest_city_to_the_largest(run: Run) -> None:
     figures = list(bench_growth(run))
     assert [figure.key for figure in figures] == ["growth.sqlite.20", "growth.sqlite.40", "growth.sqlite"]
     assert chart.idle_lines({figure.key: figure for figure in figures})["sqlite"][0][0] == 20
 
 
-_LOOP = """
-import sys, time
-import crisis_engine as ce
-with ce.open_engine(sys.argv[1]) as engine:
-    while True:
-        engine.sweep()
-        time.sleep(0.05)
-"""
-
-
-def test_lateness_is_read_from_the_log_that_a_real_process_wrote(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lateness, "READY_SECONDS", 3.0)
-    monkeypatch.setattr(lateness, "AFTER_SECONDS", 1.5)
-    monkeypatch.setattr(lateness, "daemon", lambda url: [sys.executable, "-c", _LOOP, url])
-    late, memory = bench_lateness(run)
-    assert 0 <= late.facts["p50"] <= late.value <= late.facts["max"] < 3_000
+def test_a_real_daemon_drains_beside_an_operator_and_then_fires_in_time(each: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "READY_SECONDS", 2.0)
+    monkeypatch.setattr(daemon, "AFTER_SECONDS", 2.0)
+    name = each.databases[0].name
+    figures = {figure.key: figure for figure in bench_daemon(each)}
+    two = [] if name == "sqlite" else [f"daemon.{name}.2"]
+    assert list(figures) == [*two, f"daemon.{name}.1", f"wait.{name}", f"lateness.{name}", f"memory.{name}"]
+    late, wait, memory = (figures[f"{what}.{name}"] for what in ("lateness", "wait", "memory"))
+    assert -1 <= late.facts["p50"] <= late.value <= late.facts["max"] < 3_000
     assert late.extra["rungs"] == "5"
-    assert 10 < memory.value <= memory.facts["peak"]
+    assert 0 < wait.value <= wait.facts["max"]
+    assert memory.value > 10
 
 
-def test_a_daemon_that_ends_or_fires_nothing_is_no_figure(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lateness, "READY_SECONDS", 0.5)
-    monkeypatch.setattr(lateness, "AFTER_SECONDS", 0.1)
-    monkeypatch.setattr(lateness, "daemon", lambda _url: [sys.executable, "-c", "import sys; sys.exit('no database')"])
-    with pytest.raises(SystemExit, match=r"ended with 1: no database|5 of 5 rungs"):
-        list(bench_lateness(run))
+def test_a_daemon_that_ends_is_no_figure(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "command", lambda _url, _notices: [sys.executable, "-c", "import sys; sys.exit('no database')"])
+    with pytest.raises(SystemExit, match="ended with 1: no database"):
+        list(bench_daemon(run))
+    assert not run.databases[0].exists(daemon.OVERDUE)
 
 
 @pytest.mark.parametrize(

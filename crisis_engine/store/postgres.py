@@ -180,7 +180,7 @@ def _bound(binds: Mapping[str, object]) -> dict[str, object]:
 
 def _failed(connection: Connection, error: psycopg.Error | UnicodeEncodeError) -> CrisisError:
     """Return our own error; a connection that was lost does not go back among those that wait."""
-    if isinstance(error, psycopg.Error) and _driver(connection).closed and not connection.invalidated:
+    if _driver(connection).closed and not connection.invalidated:
         connection.invalidate(error)
     return translate(error)
 

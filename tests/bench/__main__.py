@@ -20,13 +20,13 @@ from tests.postgres import Server, binaries
 
 from . import chart, table
 from .command import bench_access, bench_act, bench_audit, bench_console
+from .daemon import bench_daemon
 from .database import Database, Postgres, Sqlite
 from .figure import Figure, load, machine, save
 from .growth import bench_growth
-from .lateness import bench_lateness
 from .peer import bench_peers
 from .run import Run, environment
-from .sweep import bench_sweep, bench_wait
+from .sweep import bench_sweep
 
 ROOT = Path(__file__).parent.parent.parent
 DATABASES = ("sqlite", "postgresql")
@@ -51,15 +51,14 @@ def _alone(part: Callable[[Run], Iterator[Figure]]) -> Callable[[Run, dict[str, 
 
 
 PARTS = {
-    "access": Part("decisions of the one function of rights", 0.2, _alone(bench_access)),
+    "access": Part("decisions of the one function of rights", 0.1, _alone(bench_access)),
     "act": Part("commands, each durable and alone", 0.2, _alone(bench_act)),
-    "audit": Part("sealing and proving a log", 0.8, _alone(bench_audit)),
-    "console": Part("whole processes at a terminal (builds the city)", 1.2, _alone(bench_console)),
+    "audit": Part("sealing and proving a log", 0.6, _alone(bench_audit)),
+    "console": Part("whole processes at a terminal (builds the city)", 1.5, _alone(bench_console)),
     "sweep": Part("draining what is due at one instant, and the raw limit", 2.0, _alone(bench_sweep)),
-    "wait": Part("an operator's command while a backlog drains", 0.4, _alone(bench_wait)),
-    "peers": Part("APScheduler, procrastinate and DBOS at the same task", 1.0, bench_peers),
-    "lateness": Part("a real daemon, the whole city armed, a steady number due each second; its memory", 2.0, _alone(bench_lateness)),
-    "growth": Part("an idle sweep and a drained case as the city grows", 2.0, _alone(bench_growth)),
+    "peers": Part("APScheduler, procrastinate and DBOS at the same task", 1.2, bench_peers),
+    "daemon": Part("real daemons: a backlog beside an operator, then a steady number due each second; memory", 3.2, _alone(bench_daemon)),
+    "growth": Part("an idle sweep and a drained case as the city grows", 0.8, _alone(bench_growth)),
 }
 
 
@@ -119,10 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measured(given: argparse.Namespace) -> dict[str, Figure]:
     """Say what will be done, do it part by part, print each figure as it comes."""
     parts = {name: PARTS[name] for name in PARTS if given.only is None or name in given.only}
-    os.environ.update(environment())
     figures: dict[str, Figure] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crisis-bench-")))
+        os.environ.update(environment({"CRISIS_HOME": str(folder)}))
         databases = list(chosen(given, folder, stack))
         if given.keep is not None:
             given.keep.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,7 @@ def next_monday(now: datetime) -> datetime:
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a process that finds its bytecode, as an installation does."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE" and not name.startswith("CRISIS_")}
-    return {**kept, "CRISIS_MASTER_KEY": MASTER_KEY, "CRISIS_HOME": tempfile.gettempdir(), **(more or {})}
+    return {**kept, "CRISIS_MASTER_KEY": MASTER_KEY, "CRISIS_HOME": os.environ.get("CRISIS_HOME", tempfile.gettempdir()), **(more or {})}
 
 
 def crisis(*arguments: str) -> list[str]:
