@@ -94,8 +94,10 @@ def test_the_files_of_a_servers_database_lie_in_their_folder(postgres_empty: str
     assert {path.name for path in tmp_path.iterdir()} == {f"{name}.key"}
     other = tmp_path / "other"
     other.mkdir()
-    with pytest.raises(KeyFault, match="missing"), Store.open(postgres_empty, create=False, home=other).reading() as tx:
+    elsewhere = Store.open(postgres_empty, create=False, home=other)
+    with pytest.raises(KeyFault, match="missing"), elsewhere.reading() as tx:
         tx.master()
+    elsewhere.close()
 
 
 def test_a_text_that_no_database_holds_is_refused_as_input(postgres_url: str) -> None:

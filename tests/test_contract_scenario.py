@@ -1,4 +1,4 @@
-"""The stories that touch every part of the store, told once more on a real PostgreSQL server; `pytest --postgres` tells all there."""
+"""The stories that touch every part of the store, on a real PostgreSQL server; `pytest --postgres` tells all the others there too."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from crisis_engine.cli.page import help_page
 from crisis_engine.words import say
 
 PARTS = (
-    "database", "person", "case", "access", "clockwork", "notice", "daemon", "definition", "keys", "forget", "audit", "compliance",
-    "drawing", "author", "explain", "migrate",
+    "database", "person", "case", "access", "clockwork", "notice", "daemon", "definition", "rehearse", "keys", "forget", "audit",
+    "compliance", "drawing", "author", "explain", "migrate",
 )
 """The modules that hold commands."""
 

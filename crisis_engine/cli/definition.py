@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from crisis_engine.core.policy import Access, Policy
     from crisis_engine.core.retention import Retention
     from crisis_engine.core.workflow import Workflow
+    from crisis_engine.prover import Proof
 
 _UNVERIFIED = {"B", "D"}
 _RISKS = ("unrated", "red", "orange", "yellow", "blue")
@@ -50,19 +51,65 @@ def show(console: Console, name: Annotated[str, typer.Argument()]) -> None:
         _policy(console, found)
 
 
-@command("definitions check", "crisis definitions check school_crisis_v1 xinyang_v1")
-def check(console: Console, name: Annotated[list[str], typer.Argument()]) -> None:
-    """Check files as hard as the engine does before a case may follow them; the first fault is named with file and key."""
-    sound = []
-    for one in name:
-        _, kind = _load(one)
-        _check_whole(one, kind)
-        sound.append({"name": one, "kind": kind})
+@command("definitions check", "crisis definitions check glass_review_v1")
+def check(console: Console, name: Annotated[list[str] | None, typer.Argument()] = None) -> int:
+    """Check files as hard as the engine does before a case may follow them, and prove each workflow with the policies that are for it.
+
+    The first fault of a file is named with file and key (65); a law that does not hold is told as a story (6).
+    """
+    from crisis_engine.definitions import shipped
+
+    names = name or [each for names in shipped().values() for each in names]
+    kinds = {one: _load(one)[1] for one in names}
+    pairs = list(dict.fromkeys(pair for one, kind in kinds.items() for pair in _pairs(one, kind)))
+    for workflow, policy in pairs:
+        _taken(workflow, policy)
+    proofs = _proofs(pairs)
+    unproven = {each for pair, proof in zip(pairs, proofs, strict=True) if not proof.holds for each in pair}
+    sound = [{"name": one, "kind": kind} for one, kind in kinds.items() if one not in unproven]
     if console.as_json:
-        console.json({"sound": sound})
-        return
-    for each in sound:
-        console.print(console.say("definitions.sound", name=each["name"]))
+        from crisis_engine.prover import as_json
+
+        console.json({"sound": sound, "proofs": [as_json(proof) for proof in proofs]})
+    else:
+        for proof in proofs:
+            _proof(console, proof)
+        for each in sound:
+            console.print(console.say("definitions.sound", name=each["name"]))
+    return 0 if all(proof.holds for proof in proofs) else 6
+
+
+def _proofs(pairs: list[tuple[str, str]]) -> list[Proof]:
+    if not pairs:
+        return []   # rights and terms have no stages to walk
+    from crisis_engine.prover import prove_all
+
+    return prove_all(pairs)
+
+
+def _proof(console: Console, proof: Proof) -> None:
+    """Print what was proven and how long silence lasts at the most, or each law that does not hold with its story."""
+    from crisis_engine.prover import say_fault, say_span, tell
+
+    if proof.holds:
+        console.print(console.say("prover.holds", workflow=proof.workflow, policy=proof.policy, situations=proof.situations,
+                                  decisions=proof.decisions), "bold")
+    else:
+        console.print(console.say("prover.fails", workflow=proof.workflow, policy=proof.policy, faults=len(proof.faults)), "bold red")
+    for fault in proof.faults:
+        console.print("* " + say_fault(proof, fault, console.lang), "red")
+        if fault.story:
+            console.print("  " + console.say("prover.story"))
+        for line in tell(proof, fault, console.lang):
+            console.print("    " + line)
+    if proof.worst:
+        console.print(console.say("prover.worst"))
+        after = {(one.stage, one.risk.value): say_span(one.after, console.lang) for one in proof.worst}
+        stages = dict.fromkeys(one.stage for one in proof.worst)
+        console.grid(("head.stage", *(f"risk.{risk}" for risk in _RISKS)), [
+            (console.label(proof.labels[f"stage.{stage}"]), *(after.get((stage, risk), "") for risk in _RISKS)) for stage in stages
+        ])
+        console.numbers("red")
 
 
 def _kind(name: str) -> str:
@@ -129,20 +176,21 @@ def _plain(access: Access) -> dict[str, Any]:
     }
 
 
-def _check_whole(name: str, kind: str) -> None:
-    """Check a workflow with the policy that is for it, and a policy with its workflows: numbers and structure must fit."""
+def _pairs(name: str, kind: str) -> list[tuple[str, str]]:
+    """Return the procedures that a file is part of: a workflow with each policy for it, a policy with each of its workflows."""
     from crisis_engine import definitions
-    from crisis_engine.core.check import check_workflow
 
     if kind == "workflows":
-        workflow, _ = _load(name)
-        check_workflow(workflow, f"{workflow.id}.toml")
-        for policy in definitions.shipped()["policies"]:
-            if workflow.id in _load(policy)[0].applies_to:
-                definitions.load_procedure(name, policy)
-    elif kind == "policies":
-        for workflow_id in _load(name)[0].applies_to:
-            definitions.load_procedure(workflow_id, name)
+        workflow = _load(name)[0].id
+        return [(name, policy) for policy in definitions.shipped()["policies"] if workflow in _load(policy)[0].applies_to]
+    return [(workflow, name) for workflow in _load(name)[0].applies_to] if kind == "policies" else []
+
+
+def _taken(workflow: str, policy: str) -> None:
+    """Let the loader take a procedure, or refuse it with file and key."""
+    from crisis_engine.definitions import load_procedure
+
+    load_procedure(workflow, policy)
 
 
 def _workflow(console: Console, workflow: Workflow) -> None:

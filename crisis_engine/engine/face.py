@@ -22,6 +22,7 @@ from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 
 from .again import again
 from .audit import Audit
+from .backtest import Backtest
 from .compliance import Compliance
 from .explain import Explaining
 from .export import Export
@@ -63,7 +64,7 @@ def open_engine(
     return engine
 
 
-class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting, Post, Explaining, Migrating):
+class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Post, Explaining, Migrating):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------

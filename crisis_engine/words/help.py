@@ -42,7 +42,8 @@ HELP: Mapping[str, tuple[str, str]] = MappingProxyType({
     "help.definitions": ("流程、时限和权限的定义文件。", "The files that define workflows, numbers and rights."),
     "help.definitions list": ("列出随包提供的定义。", "List the definitions that come with the package."),
     "help.definitions show": ("显示一个定义；未核实的数字都会标明。", "Show a definition; unverified numbers say so."),
-    "help.definitions check": ("严格检查一个定义文件。", "Check a definition file hard."),
+    "help.definitions check": ("严格检查定义文件，并逐一情形证明流程配时限不会漏人、卡住。",
+                               "Check definition files hard, and prove each workflow: no case is forgotten or stuck."),
     "help.demo": ("重演某校的一天三遍，再走完一个个案的全程。", "Replay School H's day three ways, then one case's whole life."),
 
     # ---- options and arguments -----------------------------------------------------------------------------------------------
