@@ -53,7 +53,8 @@ def parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise StoreError("This is no database URL.", way_out='Write it such as "sqlite:///crisis.db" or "postgresql://user@host/crisis".') from None
+        raise StoreError("This is no database URL.",
+                         way_out='Write it such as "sqlite:///crisis.db" or "postgresql://user@host/crisis".') from None
     drivers = _DRIVERS.get(parsed.get_backend_name())
     try:
         known = drivers is not None and parsed.drivername.partition("+")[2] in drivers
