@@ -29,6 +29,7 @@ from .bench.figure import Figure, load, machine, percentile, save, shown
 from .bench.growth import bench_growth
 from .bench.life import case_at
 from .bench.peer import PEERS, Peer, bench_peers
+from .bench.raw import raw_limit, work_of, write_raw
 from .bench.run import CITY, MASTER_KEY, Run, next_monday
 from .bench.sweep import bench_sweep
 from .postgres import Server
@@ -182,6 +183,36 @@ def test_the_results_of_a_file_are_printed_and_nothing_is_measured(tmp_path: Pat
     assert capsys.readouterr().out.splitlines() == [figure.line for figure in FIGURES.values()]
 
 
+def test_a_peer_that_is_missing_or_a_full_disk_stops_the_run_before_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match="may be needed"):
+        face.refuse_full(tmp_path, 10**15)
+    monkeypatch.setattr(face, "find_spec", lambda name: None if name == "dbos" else name)
+    with pytest.raises(SystemExit, match=r"dbos cannot be imported.*\[bench\]"):
+        face.main(["--only", "peers"])
+
+
+def test_a_result_file_is_written_after_each_part_and_its_folder_is_looked_for_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(_run: Run, _figures: dict[str, Figure]) -> Iterator[Figure]:
+        yield FIGURES["sweep.sqlite.1"]
+        sys.exit("the disk is full")
+
+    def first(_run: Run, _figures: dict[str, Figure]) -> Iterator[Figure]:
+        yield FIGURES["lateness.sqlite"]
+
+    monkeypatch.setattr(face, "PARTS", {"access": face.Part("one", 0.1, first), "act": face.Part("two", 0.1, broken)})
+    for name in ("CRISIS_HOME", "CRISIS_MASTER_KEY"):   # the run sets them for its processes: they are set back afterwards
+        monkeypatch.setenv(name, "")
+    chosen = ["--only", "access", "act", "--databases", "sqlite", "--cases", "30", "--due", "10", "--sizes", "10", "--json"]
+    with pytest.raises(SystemExit):
+        face.main([*chosen, str(tmp_path / "none" / "bench.json")])
+    assert "no such folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="full"):
+        face.main([*chosen, str(tmp_path / "bench.json")])
+    assert list(load(tmp_path / "bench.json")[0]) == ["lateness.sqlite"]
+
+
 def test_the_next_monday_is_a_day_away_at_least() -> None:
     start = datetime(2026, 2, 23, 0, 0, tzinfo=UTC)
     for hours in range(24 * 8):
@@ -192,7 +223,7 @@ def test_the_next_monday_is_a_day_away_at_least() -> None:
 
 
 def test_a_kept_city_of_another_size_is_refused(tmp_path: Path) -> None:
-    note = {"cases": 7, "due": 3, "base": BASE.isoformat()}
+    note = {"cases": 7, "due": 3, "schools": None, "base": BASE.isoformat()}
     (tmp_path / f"{CITY}.json").write_text(json.dumps(note), encoding="utf-8")
     assert Run(tmp_path, [], keep=tmp_path, cases=7, due=3).base == BASE
     with pytest.raises(SystemExit, match="7 cases, 3 due"):
@@ -297,12 +328,29 @@ def test_commands_console_rights_and_proofs_are_measured(run: Run) -> None:
     assert all(figure.value > 0 for figure in figures)
 
 
-def test_the_sweep_is_measured_beside_the_same_rows_written_raw(each: Run) -> None:
-    name = each.databases[0].name
-    figures = {figure.key: figure for figure in bench_sweep(each)}
-    assert list(figures) == [f"sweep.{name}.1", f"sweep.{name}.2", f"idle.{name}"]
-    assert figures[f"sweep.{name}.1"].line.startswith(f"sweep {name} {DUE} due among {CASES}: ")
-    assert figures[f"sweep.{name}.1"].facts["raw"] > 0
+def test_the_sweep_is_measured_beside_the_same_rows_written_raw(run: Run) -> None:
+    figures = {figure.key: figure for figure in bench_sweep(run)}
+    assert list(figures) == ["sweep.sqlite.1", "sweep.sqlite.2", "idle.sqlite"]
+    assert figures["sweep.sqlite.1"].line.startswith(f"sweep sqlite {DUE} due among {CASES}: ")
+    assert figures["sweep.sqlite.1"].facts["raw"] > 0
+
+
+def test_the_raw_limit_writes_every_row_that_the_sweep_wrote(each: Run) -> None:
+    (databases,) = each.databases
+    city = each.city(databases)
+    try:
+        with databases.copied(city, "swept") as url:
+            with ce.open_engine(url, clock=SettableClock(each.now)) as engine:
+                assert engine.sweep().raised == DUE
+            work = work_of(databases, city, "swept")
+            swept = {name: _rows(databases, "swept", name) for name in TABLES}
+        with databases.copied(city, "written") as url, ce.open_engine(url) as engine:
+            write_raw(databases, engine, work)
+            assert {name: _rows(databases, "written", name) for name in TABLES} == swept
+        assert raw_limit(databases, city, work) > 0
+    finally:
+        if databases.name != "sqlite":
+            databases.drop(city)
 
 
 def test_growth_is_measured_from_the_smallest_city_to_the_largest(run: Run) -> None:

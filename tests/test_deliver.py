@@ -348,6 +348,23 @@ def test_a_crash_between_sending_and_marking_sends_the_same_key_again_and_the_re
     assert receiver.wrong == []
 
 
+def test_nothing_is_added_to_a_message_that_may_have_been_taken(city: City, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its receiver drops a second message under one key, and what was added would be lost with it."""
+    case, other = cleared(city), city.report(PEER, subject="stu-41")
+    city.messages()
+    owe(city, case, [COUNSELOR], key="x")
+    with with_channels(city, WebhookChannel("host", receiver.url, [SECRET])) as engine:
+        with monkeypatch.context() as crash:
+            crash.setattr(deliver.Delivery, "_mark", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                engine.deliver()
+        city.skip(minutes=6)
+        owe(city, other, [COUNSELOR], key="y")
+        engine.deliver()
+    numbers = {line["number"] for event in receiver.accepted.values() for line in event["data"]["notices"]}
+    assert numbers == {case.number, other.number}
+
+
 def _killed(*_args: object) -> None:
     raise KeyboardInterrupt
 
@@ -596,7 +613,8 @@ def test_whatever_happens_on_the_way_nobody_misses_a_case_they_were_to_be_told_o
         for _ in range(6):
             city.skip(hours=2)
             engine.deliver()
-    told = {(line.number, message.to) for message in channel.sent for line in message.lines}
+    accepted = {message.key: message for message in reversed(channel.sent)}.values()   # a receiver keeps the first under each key
+    told = {(line.number, message.to) for message in accepted for line in message.lines}
     assert {(number, person) for number, person, _ in owed} <= told
     assert rows(city, "SELECT count(*) FROM crisis_notice WHERE status <> 'sent'") == [(0,)]
     at_noon = [message for message in channel.sent if message.at is not None and message.at.hour == 12]

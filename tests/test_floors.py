@@ -30,7 +30,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     5: ("engine", "engine.*", "example", "example.*"),
     4: ("almanac", "clock", "definitions", "definitions.*", "dossier", "dossier.*", "migrations", "migrations.*", "notify", "notify.*",
         "roster", "roster.*", "store", "store.*"),
-    3: ("core.decide", "core.explain", "core.glass", "core.hold", "core.move", "core.replay", "core.rung", "core.settle"),
+    3: ("core.decide", "core.explain", "core.glass", "core.hold", "core.migrate", "core.move", "core.replay", "core.rung", "core.settle"),
     2: ("core.access", "core.check", "core.deadline", "core.evolve", "core.form", "core.guard", "core.network", "core.order",
         "core.parse_*", "core.pen", "core.policy", "core.procedure", "core.resolve", "core.retention", "core.screening", "core.stricter",
         "core.workflow", "core.world"),

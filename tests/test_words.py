@@ -24,6 +24,7 @@ from crisis_engine.words.draw import DRAW
 from crisis_engine.words.explain import EXPLAIN
 from crisis_engine.words.field import FIELD
 from crisis_engine.words.help import HELP
+from crisis_engine.words.migrate import MIGRATE
 from crisis_engine.words.notice import NOTICES
 from crisis_engine.words.prover import PROVER
 from crisis_engine.words.refusal import REFUSALS
@@ -40,7 +41,7 @@ FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "
             "definitions.retention", "backtest.", "keys.source.", "duty.", "dossier.", "pack.", "clockwork.", "message.", "digest.daily",
             "digest.weekly",
             "draw.short.", "draw.while.", "draw.on.", "diff.group.", "diff.verdict.", "diff.depth.", "diff.limit.", "diff.key.",
-            "scaffold.", "explain.runs.", "explain.due.", "explain.step.", "prover.law.", "prover.confirm",
+            "scaffold.", "explain.runs.", "explain.due.", "explain.step.", "migrate.why.", "prover.law.", "prover.confirm",
             "prover.decline", "prover.withdraw")
 """Keys that are put together from a name at run time."""
 
@@ -69,7 +70,7 @@ def test_no_text_has_a_character_that_terminals_draw_one_or_two_cells_wide(key: 
 
 
 def test_a_key_stands_in_one_part_only() -> None:
-    parts = (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, DAEMON, REHEARSE, PROVER, DRAW, AUTHOR, EXPLAIN)
+    parts = (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, DAEMON, REHEARSE, PROVER, DRAW, AUTHOR, EXPLAIN, MIGRATE)
     assert sum(map(len, parts)) == len(words.CATALOGUE)
 
 

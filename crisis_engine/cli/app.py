@@ -16,7 +16,7 @@ from crisis_engine.words import say
 
 PARTS = (
     "database", "person", "case", "access", "clockwork", "notice", "daemon", "definition", "rehearse", "keys", "forget", "audit",
-    "compliance", "drawing", "author", "explain",
+    "compliance", "drawing", "author", "explain", "migrate",
 )
 """The modules that hold commands."""
 

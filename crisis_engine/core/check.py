@@ -132,6 +132,9 @@ def _check_opening(workflow: Workflow, file: str) -> None:
         _refuse(file, f"move.{opening[0].name}.to", "the opening move must lead to the start.", f'Write to = "{workflow.start}".')
     if workflow.stages[workflow.start].final:
         _refuse(file, "start", "a case cannot begin at its end.", "Name an open stage.")
+    if workflow.one_open_per_subject is not (workflow.again is not None):
+        _refuse(file, "again", "one open case a child and a second report that becomes a move go together.",
+                "Write both one_open_per_subject = true and again, or neither.")
     if workflow.again is not None and (missing := _open_stages(workflow) - workflow.moves[workflow.again].from_stages):
         _refuse(
             file,
@@ -139,6 +142,8 @@ def _check_opening(workflow: Workflow, file: str) -> None:
             f"a second report could not be taken in {_list(missing)}.",
             'The move that takes it writes from = "open".',
         )
+    if workflow.again is not None and not workflow.moves[workflow.again].signal:
+        _refuse(file, f"move.{workflow.again}.signal", "a second report is a word from outside.", "Write signal = true.")
     uses_danger = any(clock.flag == "danger" for clock in workflow.clocks.values()) or any(
         "danger" in move.sets for move in workflow.moves.values()
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from .calendar import Span, parse_offset, parse_span
+from .calendar import Span, parse_offset
 from .model import Risk, Tier
 from .parse_table import MARKS, Table
 from .policy import ClockRule, Cue, Pause, Policy, Rung
@@ -125,7 +125,7 @@ def _budget(table: Table, name: str, counts_as: Risk) -> dict[Risk, Span]:
 
 
 def _budget_span(table: Table, name: str) -> Span:
-    span = table.parsed(name, parse_span)
+    span = table.span(name)
     if not span.amount:
         table.refuse("a budget of no time.", name, way_out='Write how long it may take, such as "15m".')
     return span
@@ -239,7 +239,7 @@ def _rung(table: Table) -> Rung:
 
 
 def _at(table: Table) -> Span:
-    span = table.parsed("at", parse_span)
+    span = table.span("at")
     if not span.is_wall:
         table.refuse(f"{span} does not say a time of the wall clock.", "at", way_out="Write minutes, hours or days: 0m, 4h, 7d.")
     return span

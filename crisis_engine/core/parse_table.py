@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from datetime import timedelta
 from enum import StrEnum
 from typing import NoReturn, TypeVar
 
@@ -23,6 +24,13 @@ MARKS: Mapping[str, str] = {
 """How far a number can be trusted, the best first; B and D are unverified."""
 
 LANGUAGES = ("zh", "en")
+MOST_ENTRIES = 300
+"""The most names of a table and items of a list: a person reads them, and a loader must not be kept busy by a file."""
+
+WALL_MOST, DAYS_MOST = timedelta(days=3660), 250
+"""The longest span of the wall clock (a school's records are kept ten years), and the most working or school days of a budget."""
+
+_DEEPEST = 16
 TEXT_MOST = 500  # characters of a label or a source; a definition is read by people, on one line
 
 E = TypeVar("E", bound=StrEnum)
@@ -49,6 +57,8 @@ class Table:
         self.file, self.key = file, key
         if not isinstance(data, Mapping):
             self.refuse("this must be a table.", way_out='Write names and values, such as { zh = "…", en = "…" }.')
+        if not key and _is_deep(data):
+            self.refuse("this is nested too deeply.", way_out="A definition needs four levels.")
         self._data: Mapping[str, object] = data
         self._asked: set[str] = set()
 
@@ -137,6 +147,7 @@ class Table:
         value = self._data[name] if self.has(name) else []
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             self.refuse("this must be a list of texts.", name, way_out='Write it such as ["counselor", "vice_principal"].')
+        self._check_length(value, name)
         if len(set(value)) != len(value):
             self.refuse("something stands here twice.", name, way_out="Name each only once.")
         return tuple(value)
@@ -158,9 +169,16 @@ class Table:
         except ValueError as error:
             self.refuse(str(error)[:300], name)
 
+    def span(self, name: str) -> Span:
+        """Return a span that a calendar can reach."""
+        span = self.parsed(name, parse_span)
+        if (span.wall > WALL_MOST) if span.is_wall else (span.amount > DAYS_MOST):
+            self.refuse(f"{span} is longer than anything here can last.", name, way_out=f"Write at most {WALL_MOST.days}d, or {DAYS_MOST}wd.")
+        return span
+
     def wall_span(self, name: str) -> Span:
         """Return a span of the wall clock that is longer than nothing."""
-        span = self.parsed(name, parse_span)
+        span = self.span(name)
         if not span.is_wall or not span.amount:
             self.refuse(
                 f"{span} does not say a time of the wall clock above nothing.",
@@ -184,11 +202,13 @@ class Table:
         value = self._data[name] if self.has(name) else []
         if not isinstance(value, list):
             self.refuse("this must be a list of tables.", name, way_out="Write it such as [{ … }, { … }].")
+        self._check_length(value, name)
         for number, item in enumerate(value, start=1):
             yield Table(item, self.file, f"{self.path(name)}[{number}]")
 
     def names(self) -> tuple[str, ...]:
         """Return what is written here and was not asked for yet, each a proper name; all of it is known from now on."""
+        self._check_length(self._data)
         found = tuple(str(name) for name in self._data if name not in self._asked)
         for name in found:
             if not NAME.fullmatch(name):
@@ -197,6 +217,10 @@ class Table:
                 )
         self._asked.update(found)
         return found
+
+    def _check_length(self, value: Sized, name: str = "") -> None:
+        if len(value) > MOST_ENTRIES:
+            self.refuse(f"{len(value)} entries are too many.", name, way_out=f"At most {MOST_ENTRIES} are read.")
 
     # ---- what definitions share ---------------------------------------------------------------------------------------
 
@@ -215,6 +239,16 @@ class Table:
                     "a number without source and mark.", name, way_out=f"Write where it comes from, and a mark: {_marks()}."
                 )
         return self.text("source"), self.one_of("mark", MARKS)
+
+
+def _is_deep(data: object) -> bool:
+    """Whether a document goes deeper than any definition does; asked first, for whatever quotes a value goes down into it."""
+    level = [data]
+    for _depth in range(_DEEPEST):
+        level = [item for each in level if isinstance(each, Mapping | list) for item in (each.values() if isinstance(each, Mapping) else each)]
+        if not level:
+            return False
+    return True
 
 
 def _marks() -> str:

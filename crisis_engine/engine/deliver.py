@@ -49,7 +49,8 @@ class Letter:
     """A claimed message with all that it is made of."""
 
     row: MessageRow
-    notices: tuple[WaitingNotice, ...]     # without those of which the person must not hear
+    notices: tuple[WaitingNotice, ...]     # without those of which the person must not hear …
+    carries: tuple[int, ...]               # … the rows of them all
     person: Person | None
     labels: Mapping[int, Label | None]     # of each notice
     digest: WaitingDigest | None
@@ -123,6 +124,7 @@ class Delivery:
             room = self._mailroom(tx, self.clock())
             for outcome in outcomes:
                 self._mark(room, outcome)
+            tx.settle({notice for outcome in outcomes if outcome.tried for notice in outcome.letter.carries}, room.now)
         return any(outcome.tried for outcome in outcomes)
 
     # ---- gather -----------------------------------------------------------------------------------------------------------------
@@ -135,11 +137,11 @@ class Delivery:
         for row in rows:
             notices = tuple(one for one in carried[row.id] if (one.notice.case, row.person) not in recused)
             digest = tx.digest(row.digest) if row.digest is not None else None
-            letter = Letter(
-                self._routed(room, row), notices, room.person(row.person), {one.id: self._label(tx, one) for one in notices}, digest,
-                self._digest_labels(tx, digest), frozenset(tx.recused_of(row.person)) if digest is not None else frozenset(),
-            )
-            letters.append(letter)
+            letters.append(Letter(
+                self._routed(room, row), notices, tuple(one.id for one in carried[row.id]), room.person(row.person),
+                {one.id: self._label(tx, one) for one in notices}, digest, self._digest_labels(tx, digest),
+                frozenset(tx.recused_of(row.person)) if digest is not None else frozenset(),
+            ))
         return letters
 
     def _routed(self, room: Mailroom, row: MessageRow) -> MessageRow:
@@ -240,8 +242,6 @@ class Delivery:
             self.sent += not nothing
         else:
             self._failed(room, letter, failure)
-        tx.settle([one.id for one in tx.notices_of([row.id])[row.id]], now)
-
     def _failed(self, room: Mailroom, letter: Letter, failure: DeliveryFailed) -> None:
         tx, now, row = room.tx, room.now, letter.row
         rule = next((rule_of(one) for one in self.channels if one.name == row.channel), Rule())

@@ -31,8 +31,8 @@ from .gather import Sources, actor_of, subject_of
 from .glass import Glass
 from .log import log
 from .look import local
+from .migrate import Migrating
 from .once import Once
-from .pinned import Pinned
 from .post import Post
 from .reading import LOGGED_FROM, checked_why
 from .secrecy import Secrecy
@@ -64,7 +64,7 @@ def open_engine(
     return engine
 
 
-class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Post, Explaining, Pinned):
+class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Post, Explaining, Migrating):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------

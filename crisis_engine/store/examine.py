@@ -88,6 +88,8 @@ GUARDIANS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "crisis_deadline_never_deleted": ("trigger", ""), "crisis_case_never_deleted": ("trigger", ""),
     "crisis_event_never_replaced": ("trigger", ""), "crisis_event_lowered_by_two": ("trigger", ""),
     "crisis_case_rules_kept": ("trigger", ""), "crisis_event_move_by_two": ("trigger", ""), "crisis_case_pinned": ("trigger", ""),
+    "crisis_event_migrated_by_two": ("trigger", ""), "crisis_migration": ("table", "crisis_migration_two"),
+    "crisis_migration_never_deleted": ("trigger", ""), "crisis_migration_never_unsigned": ("trigger", ""),
     "crisis_data_key_two": ("trigger", ""), "crisis_data_key_held": ("trigger", ""), "crisis_erasure_held": ("trigger", ""),
     "crisis_erasure": ("table", "crisis_erasure_two"), "crisis_subject_two": ("trigger", ""), "crisis_receipt_held": ("trigger", ""),
     **{f"{table}_never_{change}": ("trigger", "") for table in ("crisis_leaf", "crisis_checkpoint", "crisis_cosignature", "crisis_verifier")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import count
 from typing import Any, cast
@@ -19,7 +19,7 @@ from crisis_engine.core.errors import CrisisError
 from crisis_engine.store import postgres_bulk as bulk
 from crisis_engine.store.dialect import BEGIN
 from crisis_engine.store.hold import GATE
-from crisis_engine.store.postgres_error import translate
+from crisis_engine.store.postgres_error import lost, translate
 from crisis_engine.store.statement import Listed
 
 NAME = "postgresql"
@@ -76,6 +76,10 @@ def engine_for(url: URL, wait: float) -> Engine:
             raise _failed(connection, error) from error
 
     return engine
+
+
+def limit_cache(engine: Engine, megabytes: Callable[[], int]) -> None:
+    """Leave the cache to the server."""
 
 
 def keep_journal(connection: Connection) -> None:
@@ -188,6 +192,8 @@ def _failed(connection: Connection, error: psycopg.Error | UnicodeEncodeError) -
 
 
 def _driver(connection: Connection) -> psycopg.Connection[tuple[Any, ...]]:
+    if connection.invalidated:   # lost before: whoever goes on after that error hears it again
+        raise lost()
     driver: Any = connection.connection.driver_connection
     return cast("psycopg.Connection[tuple[Any, ...]]", driver)
 

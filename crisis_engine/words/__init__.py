@@ -17,6 +17,7 @@ from .draw import DRAW
 from .explain import EXPLAIN
 from .field import FIELD
 from .help import HELP
+from .migrate import MIGRATE
 from .notice import NOTICES
 from .prover import PROVER
 from .refusal import REFUSALS
@@ -47,6 +48,6 @@ _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
     **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON, **REHEARSE, **PROVER,
-    **DRAW, **AUTHOR, **EXPLAIN,
+    **DRAW, **AUTHOR, **EXPLAIN, **MIGRATE,
 })
 """Every key with its text in each language; a key stands in one part only."""

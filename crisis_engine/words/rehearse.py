@@ -9,7 +9,6 @@ REHEARSE: Mapping[str, tuple[str, str]] = MappingProxyType({
     "help.definitions simulate": (
         "在虚拟时钟上演练：没有人处理、按脚本处理，或让一座示例城市过一个学年；不用数据库。",
         "Rehearse on a virtual clock, without a database: nobody acts, people act as a file says, or a whole city lives a school year."),
-    "option.policy": ("时限文件的名称或路径。", "Name or path of a policy."),
     "option.script": ("脚本文件（TOML）：谁在何时做什么。", "Script (TOML): who does what when."),
     "option.people": ("人的反应快慢（TOML），默认用随包提供的。", "How soon people act (TOML); default the shipped one."),
     "option.cases": ("多少个案：演练一个学年。", "How many cases: rehearse a school year."),
