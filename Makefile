@@ -2,12 +2,12 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help mutants demo test lint bench soak clean
+.PHONY: help mutants demo test lint bench soak chaos chaos-long clean
 
 PY := .venv/bin/python
 
 help: ## show these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.ready ## replay School H's real day, then one case's whole life
 	@.venv/bin/crisis demo
@@ -20,7 +20,7 @@ lint: .venv/.ready ## ruff with every rule, mypy strict
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-bench: .venv/.ready ## measure sweep, lateness, growth and peers, about 15 minutes (ARGS="--only sweep" chooses)
+bench: .venv/.ready ## measure sweep, daemon, growth and peers, some 20 minutes (ARGS="--only sweep" chooses)
 	$(PY) -m tests.bench $(ARGS)
 
 mutants: .venv/.ready ## take each rule of each definition out and say what notices (hours; N=200 a sample)
@@ -28,6 +28,14 @@ mutants: .venv/.ready ## take each rule of each definition out and say what noti
 
 soak: .venv/.ready ## 1,000,000 random steps, every promise checked after each (hours)
 	CRISIS_SOAK=1 $(PY) -m pytest -n 2 --dist loadfile -s tests/test_machine.py tests/test_machine_city.py $(ARGS)
+
+chaos: .venv/.ready ## hundreds of simulated cities, a hundred real kills, broken disks and servers (minutes)
+	$(PY) -m tests.chaos --seeds $(or $(CHAOS_SEEDS),100-299)
+	CRISIS_CHAOS=$(or $(CHAOS_KILLS),100) $(PY) -m pytest -s tests/chaos $(ARGS)
+
+chaos-long: .venv/.ready ## the night: new seeds for CHAOS_MINUTES (480), CHAOS_KILLS (1000) real kills on each database
+	CRISIS_CHAOS=$(or $(CHAOS_KILLS),1000) $(PY) -m pytest -s tests/chaos $(ARGS)
+	$(PY) -m tests.chaos --minutes $(or $(CHAOS_MINUTES),480)
 
 clean: ## remove all that was made here, .venv too
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -107,8 +107,10 @@ ACTIONS = {
     "hold.place": ("", "law_vice_principal county_officer city_officer security_officer auditor", "", "", "cs"),
     "hold.lift": ("", "county_officer city_officer security_officer", "", "", "cs"),
     "subject.export": ("", "law_vice_principal leading_group county_officer city_officer", "", "", "cs"),
+    "definitions.backtest": ("", "leading_group county_officer city_officer city_leading_group operator", "", "", "cs"),
     "compliance.pack": ("", "", "", "auditor security_officer city_officer", "s"),
     "notice.manage": ("", "", "", "operator", "s"),
+    "procedure.migrate": ("", "", "", "operator", "s"),
 }
 REPORTERS = """peer class_teacher deputy_class_teacher subject_teacher grade_head counselor school_doctor school_duty vice_principal
     law_vice_principal leading_group hotline centre hospital_liaison police_liaison county_officer county_expert county_duty

@@ -20,17 +20,18 @@ from crisis_engine.example.city import generate_city
 from crisis_engine.testing import SettableClock
 
 from .bench import __main__ as face
-from .bench import chart, lateness, table
+from .bench import chart, daemon, table
 from .bench.city import DAY, City, build, due_times
 from .bench.command import bench_access, bench_act, bench_audit, bench_console
+from .bench.daemon import bench_daemon
 from .bench.database import TABLES, Database, Postgres, Sqlite
 from .bench.figure import Figure, load, machine, percentile, save, shown
 from .bench.growth import bench_growth
-from .bench.lateness import bench_lateness
 from .bench.life import case_at
 from .bench.peer import PEERS, Peer, bench_peers
+from .bench.raw import raw_limit, work_of, write_raw
 from .bench.run import CITY, MASTER_KEY, Run, next_monday
-from .bench.sweep import bench_sweep, bench_wait
+from .bench.sweep import bench_sweep
 from .postgres import Server
 
 BASE = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -135,7 +136,7 @@ def test_the_chart_is_sound_xml_with_both_themes_and_stays_inside_its_frame(lang
     assert "prefers-color-scheme: dark" in text
     root = ET.fromstring(text)  # noqa: S314 - our own text
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
-    shapes = [shape for shape in root.iter() if shape.tag.endswith("}rect")]
+    shapes = [shape for shape in root.iter() if shape.tag.endswith("}rect") and shape.attrib["class"] != "card"]
     assert len(shapes) == len(chart.bars(FIGURES, lang)) == 5
     for shape in shapes:
         x, y, wide, tall = (float(shape.attrib[name]) for name in ("x", "y", "width", "height"))
@@ -182,6 +183,36 @@ def test_the_results_of_a_file_are_printed_and_nothing_is_measured(tmp_path: Pat
     assert capsys.readouterr().out.splitlines() == [figure.line for figure in FIGURES.values()]
 
 
+def test_a_peer_that_is_missing_or_a_full_disk_stops_the_run_before_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match="may be needed"):
+        face.refuse_full(tmp_path, 10**15)
+    monkeypatch.setattr(face, "find_spec", lambda name: None if name == "dbos" else name)
+    with pytest.raises(SystemExit, match=r"dbos cannot be imported.*\[bench\]"):
+        face.main(["--only", "peers"])
+
+
+def test_a_result_file_is_written_after_each_part_and_its_folder_is_looked_for_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(_run: Run, _figures: dict[str, Figure]) -> Iterator[Figure]:
+        yield FIGURES["sweep.sqlite.1"]
+        sys.exit("the disk is full")
+
+    def first(_run: Run, _figures: dict[str, Figure]) -> Iterator[Figure]:
+        yield FIGURES["lateness.sqlite"]
+
+    monkeypatch.setattr(face, "PARTS", {"access": face.Part("one", 0.1, first), "act": face.Part("two", 0.1, broken)})
+    for name in ("CRISIS_HOME", "CRISIS_MASTER_KEY"):   # the run sets them for its processes: they are set back afterwards
+        monkeypatch.setenv(name, "")
+    chosen = ["--only", "access", "act", "--databases", "sqlite", "--cases", "30", "--due", "10", "--sizes", "10", "--json"]
+    with pytest.raises(SystemExit):
+        face.main([*chosen, str(tmp_path / "none" / "bench.json")])
+    assert "no such folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="full"):
+        face.main([*chosen, str(tmp_path / "bench.json")])
+    assert list(load(tmp_path / "bench.json")[0]) == ["lateness.sqlite"]
+
+
 def test_the_next_monday_is_a_day_away_at_least() -> None:
     start = datetime(2026, 2, 23, 0, 0, tzinfo=UTC)
     for hours in range(24 * 8):
@@ -192,7 +223,7 @@ def test_the_next_monday_is_a_day_away_at_least() -> None:
 
 
 def test_a_kept_city_of_another_size_is_refused(tmp_path: Path) -> None:
-    note = {"cases": 7, "due": 3, "base": BASE.isoformat()}
+    note = {"cases": 7, "due": 3, "schools": None, "base": BASE.isoformat()}
     (tmp_path / f"{CITY}.json").write_text(json.dumps(note), encoding="utf-8")
     assert Run(tmp_path, [], keep=tmp_path, cases=7, due=3).base == BASE
     with pytest.raises(SystemExit, match="7 cases, 3 due"):
@@ -297,18 +328,29 @@ def test_commands_console_rights_and_proofs_are_measured(run: Run) -> None:
     assert all(figure.value > 0 for figure in figures)
 
 
-def test_the_sweep_is_measured_beside_the_same_rows_written_raw(each: Run) -> None:
-    name = each.databases[0].name
-    figures = {figure.key: figure for figure in bench_sweep(each)}
-    assert list(figures) == [f"sweep.{name}.1", f"sweep.{name}.2", f"idle.{name}"]
-    assert figures[f"sweep.{name}.1"].line.startswith(f"sweep {name} {DUE} due among {CASES}: ")
-    assert figures[f"sweep.{name}.1"].facts["raw"] > 0
+def test_the_sweep_is_measured_beside_the_same_rows_written_raw(run: Run) -> None:
+    figures = {figure.key: figure for figure in bench_sweep(run)}
+    assert list(figures) == ["sweep.sqlite.1", "sweep.sqlite.2", "idle.sqlite"]
+    assert figures["sweep.sqlite.1"].line.startswith(f"sweep sqlite {DUE} due among {CASES}: ")
+    assert figures["sweep.sqlite.1"].facts["raw"] > 0
 
 
-def test_an_operators_wait_is_measured_while_a_sweep_runs(run: Run) -> None:
-    (figure,) = bench_wait(run)
-    assert 0 < figure.value <= figure.facts["max"]
-    assert figure.facts["commands"] > 0
+def test_the_raw_limit_writes_every_row_that_the_sweep_wrote(each: Run) -> None:
+    (databases,) = each.databases
+    city = each.city(databases)
+    try:
+        with databases.copied(city, "swept") as url:
+            with ce.open_engine(url, clock=SettableClock(each.now)) as engine:
+                assert engine.sweep().raised == DUE
+            work = work_of(databases, city, "swept")
+            swept = {name: _rows(databases, "swept", name) for name in TABLES}
+        with databases.copied(city, "written") as url, ce.open_engine(url) as engine:
+            write_raw(databases, engine, work)
+            assert {name: _rows(databases, "written", name) for name in TABLES} == swept
+        assert raw_limit(databases, city, work) > 0
+    finally:
+        if databases.name != "sqlite":
+            databases.drop(city)
 
 
 def test_growth_is_measured_from_the_smallest_city_to_the_largest(run: Run) -> None:
@@ -317,32 +359,25 @@ def test_growth_is_measured_from_the_smallest_city_to_the_largest(run: Run) -> N
     assert chart.idle_lines({figure.key: figure for figure in figures})["sqlite"][0][0] == 20
 
 
-_LOOP = """
-import sys, time
-import crisis_engine as ce
-with ce.open_engine(sys.argv[1]) as engine:
-    while True:
-        engine.sweep()
-        time.sleep(0.05)
-"""
-
-
-def test_lateness_is_read_from_the_log_that_a_real_process_wrote(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lateness, "READY_SECONDS", 3.0)
-    monkeypatch.setattr(lateness, "AFTER_SECONDS", 1.5)
-    monkeypatch.setattr(lateness, "daemon", lambda url: [sys.executable, "-c", _LOOP, url])
-    late, memory = bench_lateness(run)
-    assert 0 <= late.facts["p50"] <= late.value <= late.facts["max"] < 3_000
+def test_a_real_daemon_drains_beside_an_operator_and_then_fires_in_time(each: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "READY_SECONDS", 2.0)
+    monkeypatch.setattr(daemon, "AFTER_SECONDS", 2.0)
+    name = each.databases[0].name
+    figures = {figure.key: figure for figure in bench_daemon(each)}
+    two = [] if name == "sqlite" else [f"daemon.{name}.2"]
+    assert list(figures) == [*two, f"daemon.{name}.1", f"wait.{name}", f"lateness.{name}", f"memory.{name}"]
+    late, wait, memory = (figures[f"{what}.{name}"] for what in ("lateness", "wait", "memory"))
+    assert -1 <= late.facts["p50"] <= late.value <= late.facts["max"] < 3_000
     assert late.extra["rungs"] == "5"
-    assert 10 < memory.value <= memory.facts["peak"]
+    assert 0 < wait.value <= wait.facts["max"]
+    assert memory.value > 10
 
 
-def test_a_daemon_that_ends_or_fires_nothing_is_no_figure(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lateness, "READY_SECONDS", 0.5)
-    monkeypatch.setattr(lateness, "AFTER_SECONDS", 0.1)
-    monkeypatch.setattr(lateness, "daemon", lambda _url: [sys.executable, "-c", "import sys; sys.exit('no database')"])
-    with pytest.raises(SystemExit, match=r"ended with 1: no database|5 of 5 rungs"):
-        list(bench_lateness(run))
+def test_a_daemon_that_ends_is_no_figure(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "command", lambda _url, _notices: [sys.executable, "-c", "import sys; sys.exit('no database')"])
+    with pytest.raises(SystemExit, match="ended with 1: no database"):
+        list(bench_daemon(run))
+    assert not run.databases[0].exists(daemon.OVERDUE)
 
 
 @pytest.mark.parametrize(

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
 
 from crisis_engine import NotAllowed, NotFound, open_engine
 from crisis_engine.core.errors import BadInput
 from crisis_engine.core.events import Notice
+from crisis_engine.doctor import examine
 from crisis_engine.engine import Engine, deliver
 from crisis_engine.notify import Channel, DeliveryFailed, Message, RecordingChannel, Rule, WebhookChannel
 from crisis_engine.notify.rule import Quiet
 from crisis_engine.store import Change
 
 from .receiver import SECRET, Receiver, receiving
-from .story import CITY_OFFICER, CLASS_TEACHER, COUNSELOR, COUNTY_OFFICER, OPERATOR, PEER, SECOND_COUNSELOR, VICE_PRINCIPAL, City, Story
+from .story import (
+    CITY_OFFICER,
+    CLASS,
+    CLASS_TEACHER,
+    COUNSELOR,
+    COUNTY_OFFICER,
+    OPERATOR,
+    PEER,
+    SECOND_COUNSELOR,
+    VICE_PRINCIPAL,
+    City,
+    Story,
+)
 
 
 @pytest.fixture
@@ -51,11 +66,9 @@ def owe(city: City, case: Story, people: Sequence[str], what: str = "note", *, k
         tx.append([Change(before=stored, after=stored.case, events=(), notices=(notice,), two=stored.two, sole=stored.sole)])
 
 
-def rows(city: City, sql: str, *values: object) -> list[Any]:
-    with sqlite3.connect(city.url.removeprefix("sqlite:///")) as database:
-        found = database.execute(sql, values).fetchall()
-    database.close()
-    return found
+def rows(city: City, sql: str) -> list[Any]:
+    with city.engine.store.reading() as tx:
+        return [tuple(row) for row in tx.connection.execute(text(sql))]
 
 
 def cleared(city: City) -> Story:
@@ -335,6 +348,23 @@ def test_a_crash_between_sending_and_marking_sends_the_same_key_again_and_the_re
     assert receiver.wrong == []
 
 
+def test_nothing_is_added_to_a_message_that_may_have_been_taken(city: City, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its receiver drops a second message under one key, and what was added would be lost with it."""
+    case, other = cleared(city), city.report(PEER, subject="stu-41")
+    city.messages()
+    owe(city, case, [COUNSELOR], key="x")
+    with with_channels(city, WebhookChannel("host", receiver.url, [SECRET])) as engine:
+        with monkeypatch.context() as crash:
+            crash.setattr(deliver.Delivery, "_mark", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                engine.deliver()
+        city.skip(minutes=6)
+        owe(city, other, [COUNSELOR], key="y")
+        engine.deliver()
+    numbers = {line["number"] for event in receiver.accepted.values() for line in event["data"]["notices"]}
+    assert numbers == {case.number, other.number}
+
+
 def _killed(*_args: object) -> None:
     raise KeyboardInterrupt
 
@@ -405,6 +435,29 @@ def test_a_channel_that_hangs_rests_after_three_failures_and_keeps_nobody_else_w
     assert len(tries) == 3
     assert (len(well.sent), report.sent, report.failed, report.waiting) == (8, 8, 3, 8)
     assert rows(city, "SELECT count(*) FROM crisis_message WHERE channel = 'hanging' AND tries = 1") == [(3,)]
+
+
+def test_a_daemon_sees_when_the_next_try_is_due_and_what_waits(city: City) -> None:
+    case = cleared(city)
+    assert pulse(city) == (None, 0, None)
+    owe(city, case, [COUNSELOR], key="x")
+    assert pulse(city) == (city.clock(), 1, city.clock())
+    city.channel.fail = "down."
+    began = city.clock()
+    city.engine.deliver()
+    assert pulse(city) == (began + timedelta(minutes=1), 1, began), "chance gave the longest wait"
+    city.channel.fail = ""
+    city.skip(minutes=1)
+    city.engine.deliver()
+    assert pulse(city) == (None, 0, None)
+    city.engine.digest(kind="daily")
+    assert pulse(city)[0] == city.clock()
+
+
+def pulse(city: City) -> tuple[Any, ...]:
+    with city.engine.store.reading() as tx:
+        backlog = tx.backlog(city.clock())
+        return tx.pulse().try_at, backlog.waiting, backlog.oldest_waiting
 
 
 def test_after_so_long_a_message_is_given_up(city: City) -> None:
@@ -490,10 +543,79 @@ def test_a_limit_of_messages_is_kept(city: City) -> None:
     assert [city.engine.deliver(limit=2).sent, city.engine.deliver(limit=2).sent] == [2, 1]
 
 
-def test_the_doctor_is_content_after_all_that(city: City) -> None:
-    from crisis_engine.doctor import examine
-
+def test_the_doctor_is_content_and_names_what_is_stuck_and_nothing_that_rests(city: City) -> None:
+    if city.engine.store.dialect != "sqlite":
+        pytest.skip("the doctor looks at SQLite files")
     case = cleared(city)
     owe(city, case, [COUNSELOR], key="x", urgent=True)
     city.engine.deliver()
-    assert [finding.name for finding in examine(city.engine) if not finding.ok] == []
+    assert stuck(city) == []
+    with with_channels(city, RecordingChannel(name="night", rule=Rule(quiet=Quiet(0, 23 * 60)))) as engine:
+        owe(city, case, [COUNSELOR], key="calm")
+        engine.deliver()
+    city.skip(hours=2)
+    city.sweep()
+    city.engine.deliver()
+    assert stuck(city) == [], "it rests"
+    city.channel.fail = "down."
+    owe(city, case, [COUNSELOR], key="y", urgent=True)
+    city.engine.deliver()
+    city.skip(minutes=10)
+    city.sweep()
+    assert "undelivered" in stuck(city)
+
+
+def stuck(city: City) -> list[str]:
+    with city.engine.store.writing() as tx:
+        tx.set_meta("sandbox", "no")
+    return [finding.name for finding in examine(city.engine) if not finding.ok]
+
+
+def test_a_channel_of_the_hosts_own_that_breaks_holds_up_no_other(city: City) -> None:
+    class Broken(RecordingChannel):
+        def send(self, message: Message) -> None:
+            raise ZeroDivisionError(message.address)
+
+    well = RecordingChannel(name="well")
+    case = cleared(city)
+    with with_channels(city, Broken(name="broken"), well) as engine:
+        owe(city, case, [COUNSELOR, VICE_PRINCIPAL], key="x")
+        report = engine.deliver()
+    assert (len(well.sent), report.failed, report.reason) == (2, 2, "the channel broke.")
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(
+    st.sampled_from(["owe", "owe", "fail", "mend", "deliver", "deliver", "skip", "crash"]), st.integers(0, 2),
+    st.sampled_from([(COUNSELOR,), (COUNSELOR, VICE_PRINCIPAL), (VICE_PRINCIPAL, COUNTY_OFFICER)]), st.booleans(),
+), max_size=14))
+def test_whatever_happens_on_the_way_nobody_misses_a_case_they_were_to_be_told_of(city: City, steps: list[Any]) -> None:
+    channel = RecordingChannel(name="gateway", rule=Rule(most=2, within=timedelta(minutes=30), quiet=Quiet(12 * 60, 13 * 60)))
+    cases = [city.story(city.engine.report(unit=CLASS, subject=f"stu-{n}", by=PEER, facts="x").token) for n in (41, 42, 43)]
+    city.messages()
+    owed: set[tuple[str, str, bool]] = set()
+    with with_channels(city, channel) as engine:
+        for turn, (step, which, people, urgent) in enumerate(steps):
+            if step == "owe":
+                owe(city, cases[which], people, key=f"h{city.clock().timestamp():.0f}x{turn}", urgent=urgent)
+                owed |= {(cases[which].number, person, urgent) for person in people}
+            elif step in {"fail", "mend"}:
+                channel.fail = "down." if step == "fail" else ""
+            elif step == "skip":
+                city.skip(minutes=7)
+            elif step == "deliver":
+                engine.deliver()
+            else:
+                with pytest.MonkeyPatch.context() as crash, suppress(KeyboardInterrupt):
+                    crash.setattr(deliver.Delivery, "_mark", _killed)
+                    engine.deliver()
+        channel.fail = ""
+        for _ in range(6):
+            city.skip(hours=2)
+            engine.deliver()
+    accepted = {message.key: message for message in reversed(channel.sent)}.values()   # a receiver keeps the first under each key
+    told = {(line.number, message.to) for message in accepted for line in message.lines}
+    assert {(number, person) for number, person, _ in owed} <= told
+    assert rows(city, "SELECT count(*) FROM crisis_notice WHERE status <> 'sent'") == [(0,)]
+    at_noon = [message for message in channel.sent if message.at is not None and message.at.hour == 12]
+    assert all(message.urgent for message in at_noon)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import sqlite3
 from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 import crisis_engine as ce
@@ -173,7 +173,7 @@ def test_the_database_itself_refuses_one_signer_where_two_are_due(city: City) ->
     case = city.report(PEER).reach("triaging", "yellow").agreed(COUNSELOR, VICE_PRINCIPAL, "exclude", because="误会")
     assert case.stage == "excluded"
     host = create_engine(city.url)
-    with pytest.raises(Exception, match="CHECK constraint failed"), host.begin() as connection:
+    with pytest.raises(Exception, match="crisis_case_two"), host.begin() as connection:
         connection.execute(text("UPDATE crisis_case SET ended_second = ended_by"))
     host.dispose()
 
@@ -188,18 +188,20 @@ def test_plain_sql_cannot_make_a_two_person_move_with_one(city: City, workflow: 
     number = story.number
     if workflow == "glass_review_v1":
         city.engine.break_glass(number, by="p-12", because="she is in my class now", hours=1)
-    with sqlite3.connect(city.url.removeprefix("sqlite:///"), isolation_level=None) as db:
-        case_id, version = db.execute("SELECT id, version FROM crisis_case WHERE workflow = ?", [workflow]).fetchone()
-        header = json.dumps({"case": number, "kind": "moved", "move": move, "seq": version + 1}, sort_keys=True, separators=(",", ":"))
-        for two, second in ((0, None), (0, "p-33"), (1, None), (1, ""), (1, "p-31")):
-            with pytest.raises(sqlite3.IntegrityError, match="crisis_event_two"):
-                db.execute('INSERT INTO crisis_event (case_id, seq, at, kind, "by", second, two, header, prev, hash)'
-                           " VALUES (?, ?, 0, 'moved', 'p-31', ?, ?, ?, x'', x'')", [case_id, version + 1, second, two, header])
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            db.execute("UPDATE crisis_case SET procedure = 'another'")
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            db.execute("DELETE FROM crisis_signed_move")
-    db.close()
+    host = create_engine(city.url)
+    with host.connect() as db:
+        sql = text("SELECT id, version FROM crisis_case WHERE workflow = :name")
+        case_id, version = db.execute(sql, {"name": workflow}).one()
+    header = json.dumps({"case": number, "kind": "moved", "move": move, "seq": version + 1}, sort_keys=True, separators=(",", ":"))
+    put = text('INSERT INTO crisis_event (case_id, seq, at, kind, "by", second, two, header, prev, hash)'
+               " VALUES (:id, :seq, 0, 'moved', 'p-31', :second, :two, :header, :none, :none)")
+    for two, second in ((False, None), (False, "p-33"), (True, None), (True, ""), (True, "p-31")):
+        with pytest.raises(IntegrityError, match="crisis_event_two"), host.begin() as db:
+            db.execute(put, {"id": case_id, "seq": version + 1, "second": second, "two": two, "header": header, "none": b""})
+    for statement in ("UPDATE crisis_case SET procedure = 'another'", "DELETE FROM crisis_signed_move"):
+        with pytest.raises(IntegrityError, match="append-only"), host.begin() as db:
+            db.execute(text(statement))
+    host.dispose()
 
 
 def test_the_log_is_append_only_and_chained(city: City) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import crisis_engine as ce
 from crisis_engine import BadInput, CommandRejected, CrisisError, NotAllowed, NotFound
+from crisis_engine.store.trigger import install
 
 from .story import (
     CITY_OFFICER,
@@ -75,7 +76,7 @@ def test_what_a_command_shows_is_written_down_in_its_own_transaction(audited: Ci
 def test_a_reading_that_cannot_be_written_down_is_refused(city: City) -> None:
     case = assessed(city)
     with city.engine.store.writing() as tx:
-        tx._run("CREATE TRIGGER full BEFORE INSERT ON crisis_access_log BEGIN SELECT RAISE(ABORT, 'no room'); END")  # noqa: SLF001
+        install(tx.connection, ["CREATE TRIGGER filled BEFORE INSERT ON crisis_access_log BEGIN SELECT RAISE(ABORT, 'no room'); END"])
     for read in (city.engine.case, city.engine.history):
         with pytest.raises(CrisisError):
             read(case.number, by=COUNSELOR)

@@ -18,22 +18,31 @@ from crisis_engine.definitions import load_access
 from crisis_engine.words import LANGUAGES, keys, knows, say
 from crisis_engine.words.access import ACCESS
 from crisis_engine.words.audit import AUDIT
+from crisis_engine.words.author import AUTHOR
 from crisis_engine.words.daemon import DAEMON
+from crisis_engine.words.draw import DRAW
+from crisis_engine.words.explain import EXPLAIN
 from crisis_engine.words.field import FIELD
 from crisis_engine.words.help import HELP
+from crisis_engine.words.migrate import MIGRATE
 from crisis_engine.words.notice import NOTICES
 from crisis_engine.words.prover import PROVER
 from crisis_engine.words.refusal import REFUSALS
+from crisis_engine.words.rehearse import REHEARSE
 from crisis_engine.words.screen import SCREENS
 from crisis_engine.words.secret import SECRETS
 
 ROOT = Path(words.__file__).parent.parent
-SPEAKERS = [*(path for room in ("cli", "notify", "prover") for path in sorted((ROOT / room).glob("*.py"))), ROOT / "engine" / "brief.py"]
+SPEAKERS = [*(path for room in ("cli", "notify", "prover", "draw") for path in sorted((ROOT / room).glob("*.py"))),
+            ROOT / "engine" / "brief.py", ROOT / "author" / "tell.py"]
 
 FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "option.", "help.", "refused.", "number.", "notice.what.",
             "read.", "roster.stop", "roster.warn", "definitions.workflows", "definitions.policies", "definitions.access",
-            "definitions.retention", "keys.source.", "duty.", "dossier.", "pack.", "clockwork.", "message.", "digest.daily",
-            "digest.weekly", "prover.law.", "prover.confirm", "prover.decline", "prover.withdraw")
+            "definitions.retention", "backtest.", "keys.source.", "duty.", "dossier.", "pack.", "clockwork.", "message.", "digest.daily",
+            "digest.weekly",
+            "draw.short.", "draw.while.", "draw.on.", "diff.group.", "diff.verdict.", "diff.depth.", "diff.limit.", "diff.key.",
+            "scaffold.", "explain.runs.", "explain.due.", "explain.step.", "migrate.why.", "prover.law.", "prover.confirm",
+            "prover.decline", "prover.withdraw")
 """Keys that are put together from a name at run time."""
 
 
@@ -61,7 +70,8 @@ def test_no_text_has_a_character_that_terminals_draw_one_or_two_cells_wide(key: 
 
 
 def test_a_key_stands_in_one_part_only() -> None:
-    assert sum(map(len, (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, DAEMON, PROVER))) == len(words.CATALOGUE)
+    parts = (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, DAEMON, REHEARSE, PROVER, DRAW, AUTHOR, EXPLAIN, MIGRATE)
+    assert sum(map(len, parts)) == len(words.CATALOGUE)
 
 
 def test_an_unknown_key_language_or_placeholder_is_a_key_error() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisis_engine.cli.command import command
-from crisis_engine.cli.console import Console
+from crisis_engine.cli.console import Console, channels_of
 from crisis_engine.cli.failure import bad_input
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def daemon(
     workers: Annotated[int | None, typer.Option("--workers", min=1, max=MOST_WORKERS, metavar="N")] = None,
     stuck_after: Annotated[float | None, typer.Option("--stuck-after", min=1, metavar="SECONDS")] = None,
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE")] = None,
+    channels: Annotated[Path | None, typer.Option("--channels", metavar="FILE")] = None,
     once: Annotated[bool, typer.Option("--once")] = False,
     trust: Annotated[bool, typer.Option("--trust-clock")] = False,
     leave: Annotated[bool, typer.Option("--exit-when-aside")] = False,
@@ -57,7 +58,7 @@ def daemon(
     )
     if settings.ping_url and not is_ping(settings.ping_url):
         raise bad_input("usage.ping_url")
-    read = _channels(console, to)
+    read = _channels(console, to, channels)
     settings = replace(settings, channels=read)
     with console.engine(channels=read() if read is not None else (), level="info") as engine:
         found = Daemon(engine, settings, {**env, "CRISIS_DB": console.db})
@@ -111,14 +112,13 @@ def _number(console: Console, name: str, otherwise: float) -> float:
     return found
 
 
-def _channels(console: Console, to: Path | None) -> Callable[[], tuple[Channel, ...]] | None:
+def _channels(console: Console, to: Path | None, channels: Path | None) -> Callable[[], tuple[Channel, ...]] | None:
     """Return what reads the channels, also again on SIGHUP; None where none was named."""
-    path = to or (Path(console.env["CRISIS_NOTICES"]) if console.env.get("CRISIS_NOTICES") else None)
-    if path is None:
+    if to is not None and channels is not None:
+        raise bad_input("usage.to_or_channels")
+    if to is None and channels is None and not console.env.get("CRISIS_CHANNELS") and not console.env.get("CRISIS_NOTICES"):
         return None
-    from crisis_engine.notify import LogFileChannel
-
-    return lambda: (LogFileChannel(path),)
+    return lambda: channels_of(to, channels, console.env)
 
 
 def _show(console: Console, found: StatusReport) -> None:

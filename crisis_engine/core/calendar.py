@@ -21,8 +21,8 @@ _DAY = timedelta(days=1)
 _SEARCH_DAYS = 3 * 366  # a search for a day ends here, so that a calendar without working days cannot hang a sweep
 
 # Ten digits would overflow timedelta; seven say anything that a policy can mean. Leading zeros are out, so that text round-trips.
-_SPAN = re.compile(r"(0|[1-9][0-9]{0,6})(m|h|d|wd|sd)")
-_PERCENT = re.compile(r"([1-9][0-9]?)%")
+SPAN = re.compile(r"(0|[1-9][0-9]{0,6})(m|h|d|wd|sd)")
+PERCENT = re.compile(r"([1-9][0-9]?)%")
 _SLOT = re.compile(r"(\S+)\s+([0-9]{2}:[0-9]{2})\s*-\s*([0-9]{2}:[0-9]{2})")
 _TIME = re.compile(r"(?:([01][0-9]|2[0-3]):([0-5][0-9])|(24):00)")
 
@@ -72,7 +72,7 @@ class Span:
 
 def parse_span(text: object) -> Span:
     """Return the span that a file wrote as "15m", "4h", "7d", "3wd" or "2sd"; ValueError with a sentence for anything else."""
-    match = _SPAN.fullmatch(text) if isinstance(text, str) else None
+    match = SPAN.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f'{text!r:.60} is no span of time: write a whole number and m, h, d, wd or sd in quotes, such as "15m".')
     return Span(int(match[1]), match[2])
@@ -109,9 +109,9 @@ class Offset:
 def parse_offset(text: object) -> Offset:
     """Return the offset that a file wrote as "50%" or "-15m"; ValueError with a sentence for anything else."""
     if isinstance(text, str):
-        if match := _PERCENT.fullmatch(text):
+        if match := PERCENT.fullmatch(text):
             return Offset(percent=int(match[1]))
-        span = _SPAN.fullmatch(text.removeprefix("-"))
+        span = SPAN.fullmatch(text.removeprefix("-"))
         if text.startswith("-") and span and span[1] != "0" and span[2] in _WALL_UNITS:
             return Offset(before=Span(int(span[1]), span[2]))
     raise ValueError(f'{text!r:.60} is no offset: write a share of the budget as "50%" or a wall span before due as "-15m".')

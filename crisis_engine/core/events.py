@@ -206,6 +206,7 @@ class ClockMoved(Event):
     why: str
     cap_at: datetime | None = None
     provisional: bool = False
+    times: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,12 +331,24 @@ class GlassBroken(Event):
     until: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migrated(Event):
+    """The case follows another version of its procedure; two operators said so. Its clocks' new plans follow as `clock_moved`."""
+
+    kind: ClassVar[str] = "migrated"
+    origin: str
+    procedure: str
+    second: str
+    two: bool = True
+    reverts: bool = False
+
+
 EVENTS: Mapping[str, type[Event]] = MappingProxyType({
     cls.kind: cls
     for cls in (
         Opened, Moved, RiskRaised, RiskLowered, DangerBegan, DangerEnded, TierRaised, TierLowered, AnswererChanged, LeadChanged,
         FactSet, SubjectSet, PersonRecused, ClockArmed, ClockMet, ClockDropped, ClockMoved, ClockHeld, ClockPaused, ClockResumed,
-        HandedOver, RungFired, Told, Proposed, ProposalEnded, Linked, GlassBroken,
+        HandedOver, RungFired, Told, Proposed, ProposalEnded, Linked, GlassBroken, Migrated,
     )
 })
 """Every kind of event by its name in the log."""

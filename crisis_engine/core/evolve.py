@@ -157,7 +157,10 @@ def _on_clock(change: Callable[[Clock, Any], Clock]) -> Callable[[Case, Any], Ch
 
 
 def _clock_moved(clock: Clock, event: ev.ClockMoved) -> Clock:
-    return replace(clock, due_at=event.due_at, next_at=event.next_at, rung=event.rung, cap_at=event.cap_at, provisional=event.provisional)
+    return replace(
+        clock, due_at=event.due_at, next_at=event.next_at, rung=event.rung, cap_at=event.cap_at, provisional=event.provisional,
+        times=clock.times if event.times is None else event.times,
+    )
 
 
 def _clock_held(clock: Clock, event: ev.ClockHeld) -> Clock:
@@ -254,4 +257,5 @@ _APPLY: Mapping[str, Callable[[Case, Any], Changes]] = {
     "proposal_ended": lambda case, event: {"proposals": tuple(p for p in case.proposals if p.id != event.proposal)},
     "linked": _nothing,
     "glass_broken": _glass_broken,
+    "migrated": lambda _case, event: {"procedure": event.procedure},
 }

@@ -13,7 +13,7 @@ ACTIONS: tuple[str, ...] = (
     "case.read", "case.list", "case.count", "case.act", "case.open", "case.link", "case.reporter", "roster.read", "roster.change",
     "calendar.publish", "glass.break", "audit.reads", "audit.own", "audit.verify", "audit.seal", "audit.cosign", "audit.export",
     "key.status", "key.rotate", "erase.propose", "erase.confirm", "hold.place", "hold.lift", "subject.export", "compliance.pack",
-    "notice.manage",
+    "notice.manage", "procedure.migrate", "definitions.backtest",
 )
 """Everything that a person can ask of the engine; an access file says of each who may."""
 
@@ -24,8 +24,8 @@ READER, STAFF = "reader", "staff"
 _TRUSTED = ("separate", "glass", "counts")
 _BY_ROLE = ("sight", "unit", "near", "anywhere")
 _FLAGS = ("everybody", "workflow", "glass", "reason")
-_READS_MOST = 4
-_COUNT_LEAST, _COUNT_MOST = 2, 100
+READS_MOST = 4
+COUNT_LEAST, COUNT_MOST = 2, 100
 
 
 def parse_access(doc: Mapping[str, object], file: str) -> Access:
@@ -37,7 +37,7 @@ def parse_access(doc: Mapping[str, object], file: str) -> Access:
     trust = {name: top.table(name).trust() for name in _TRUSTED}
     separate, glass, counts = (_trusted(top, name) for name in _TRUSTED)
     apart = frozenset(separate.some_of("roles", roles))
-    at_most, least = glass.wall_span("at_most"), counts.number("at_least", _COUNT_LEAST, _COUNT_MOST)
+    at_most, least = glass.wall_span("at_most"), counts.number("at_least", COUNT_LEAST, COUNT_MOST)
     for each in (separate, glass, counts):
         each.close()
     dossiers = _dossiers(top, trust)
@@ -62,10 +62,10 @@ def _role(table: Table, name: str) -> AccessRole:
         name=name,
         level=table.one_of("level", LEVELS),
         label=table.label(),
-        reads=table.number("reads", -1, _READS_MOST),
+        reads=table.number("reads", -1, READS_MOST),
         scope=table.one_of("scope", SCOPES, "unit"),
-        addressed=table.number("addressed", -1, _READS_MOST, -1),
-        glass=table.number("glass", -1, _READS_MOST, -1),
+        addressed=table.number("addressed", -1, READS_MOST, -1),
+        glass=table.number("glass", -1, READS_MOST, -1),
     )
     for key in ("reads", "addressed", "glass"):
         if name in PUPILS and getattr(role, key) != -1:

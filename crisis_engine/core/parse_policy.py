@@ -22,8 +22,8 @@ PUPILS = frozenset({"peer", "student"})
 _RATED = tuple(risk for risk in Risk if risk is not Risk.UNRATED)
 _TIERS = tuple(tier.value for tier in Tier)
 _ALWAYS_TWO = frozenset({Risk.RED, Risk.ORANGE})
-_PERCENT_MOST = 100
-_TIMES_MOST = 9
+PERCENT_MOST = 100
+TIMES_MOST = 9
 
 T = TypeVar("T")
 
@@ -192,7 +192,7 @@ def _pause(table: Table | None) -> Pause | None:
     if table is None:
         return None
     pause = Pause(
-        reasons=table.words("reasons"), at_most=table.wall_span("at_most"), times=table.number("times", 1, _TIMES_MOST, 1)
+        reasons=table.words("reasons"), at_most=table.wall_span("at_most"), times=table.number("times", 1, TIMES_MOST, 1)
     )
     if not pause.reasons:
         table.refuse("a pause without a reason.", "reasons", way_out='Name reasons, such as ["waiting_for_documents"].')
@@ -296,7 +296,7 @@ def _closure(table: Table, counts_as: Risk) -> tuple[dict[Risk, str], dict[Risk,
     stable_for = _by_risk(stable, counts_as, Table.wall_span)
     sample: dict[Risk, int] = {}
     if samples := table.table_or_none("sample"):
-        sample = {risk: samples.number(risk.value, 0, _PERCENT_MOST) for risk in Risk if samples.has(risk.value)}
+        sample = {risk: samples.number(risk.value, 0, PERCENT_MOST) for risk in Risk if samples.has(risk.value)}
         samples.close()
     for own in (peaks, stable, table):
         own.close()

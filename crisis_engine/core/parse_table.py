@@ -31,7 +31,7 @@ WALL_MOST, DAYS_MOST = timedelta(days=3660), 250
 """The longest span of the wall clock (a school's records are kept ten years), and the most working or school days of a budget."""
 
 _DEEPEST = 16
-_TEXT_MOST = 500  # characters of a label or a source; a definition is read by people, on one line
+TEXT_MOST = 500  # characters of a label or a source; a definition is read by people, on one line
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
@@ -96,8 +96,8 @@ class Table:
         if default is not None and not self.has(name):
             return default
         value = self.raw(name)
-        if not isinstance(value, str) or not value.strip() or len(value) > _TEXT_MOST:
-            self.refuse(f"this must be a text of 1 to {_TEXT_MOST} characters.", name, way_out="Write it in quotes.")
+        if not isinstance(value, str) or not value.strip() or len(value) > TEXT_MOST:
+            self.refuse(f"this must be a text of 1 to {TEXT_MOST} characters.", name, way_out="Write it in quotes.")
         return value
 
     def word(self, name: str, default: str | None = None) -> str:

@@ -56,9 +56,9 @@ SETS: Mapping[str, tuple[tuple[object, ...], frozenset[str]]] = {
 
 _TIERS = tuple(tier.value for tier in Tier)
 _ABOUT_ONE_CLOCK = ("hold", "pause", "resume")
-_SECRECY_MOST = 4
-_ITEMS_MOST = 100
-_CHARACTERS_MOST = 100_000
+SECRECY_MOST = 4
+ITEMS_MOST = 100
+CHARACTERS_MOST = 100_000
 
 
 def parse_workflow(doc: Mapping[str, object], file: str) -> Workflow:
@@ -287,9 +287,9 @@ class _MoveReader:
             label=label,
             of=of,
             required=table.flag("required"),
-            secrecy=table.number("secrecy", 0, _SECRECY_MOST),
-            least=table.number("min", 1, _ITEMS_MOST) if table.has("min") else None,
-            most=table.number("max", 1, _CHARACTERS_MOST) if table.has("max") else None,
+            secrecy=table.number("secrecy", 0, SECRECY_MOST),
+            least=table.number("min", 1, ITEMS_MOST) if table.has("min") else None,
+            most=table.number("max", 1, CHARACTERS_MOST) if table.has("max") else None,
         )
         table.close()
         return field

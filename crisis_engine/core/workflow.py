@@ -168,6 +168,7 @@ class Graph:
         self._moves_from = {
             stage: tuple(move.name for move in workflow.moves.values() if stage in move.from_stages) for stage in workflow.stages
         }
+        self._walked: dict[tuple[str, str], str] = {}   # the machine has no memory: each of its walks ends as it did before
         self._machine = _machine(tuple(workflow.stages), workflow.start)
         for move in workflow.moves.values():
             if not move.opens_case:
@@ -176,6 +177,9 @@ class Graph:
 
     def step(self, stage: str, move: str) -> str:
         """Return the stage after the move; CommandRejected with the moves that are possible when it is not one from here."""
+        walked = self._walked.get((stage, move))
+        if walked is not None:
+            return walked
         possible = self.moves_from(stage)
         if move not in possible:
             close = difflib.get_close_matches(move[:80], possible, n=1)
@@ -187,6 +191,7 @@ class Graph:
             )
         walker = _Walker(stage)
         self._machine.events[move].trigger(walker)
+        self._walked[stage, move] = walker.state
         return walker.state
 
     def moves_from(self, stage: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from crisis_engine.store.migrate import HEAD, REVISIONS
 from .log import tell
 from .meter import Meter
 from .pace import BatchPace
-from .rule import GRACE, Anchor, first_anchor, is_off, look, others_living, place_among, rest, steps_aside
+from .rule import GRACE, Anchor, first_anchor, further, is_off, look, others_living, place_among, rest, steps_aside
 from .settings import Settings
 from .vitals import WORKING, Vitals
 from .worker import Workers
@@ -34,6 +34,9 @@ SEEN_IDLE = 60.0
 BACKLOG = 5_000
 """So many due cases are worth more processes than one: a process needs half a second to begin."""
 
+SMALL_CACHE, LARGE_CACHE = 32, 256
+"""Megabytes of the database that a connection keeps in memory on SQLite: while rungs fire one by one, and while a backlog is drained."""
+
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
 """Seconds between two tries to reach a database that is away."""
 
@@ -47,12 +50,15 @@ class Clockwork:
         if not isinstance(engine.store, Store):
             raise BadInput("A daemon does not run inside a host's transaction.", way_out="Give it an engine of its own.")
         self.store = engine.store
+        self.backlog = False
+        self.store.limit_cache(lambda: LARGE_CACHE if self.backlog else SMALL_CACHE)
         self.pace = BatchPace(vitals, meter, engine.now)
         self.definitions = engine.reload()
         now = engine.now()
         with engine.store.reading() as tx:
             last = last_round(tx)
         self.anchor = Anchor(now, time.monotonic()) if settings.trust_clock else first_anchor(last, now, time.monotonic())
+        self.line = self.anchor
         self.me = Living(token_hex(6), socket.gethostname(), os.getpid(), settings.version, HEAD, self.definitions, now, now, now)
         self._swept = 0.0
         self._told_step = 0.0
@@ -97,10 +103,10 @@ class Clockwork:
 
     def _sweep(self, now: datetime) -> bool:
         """Sweep; return whether anything was written. A large backlog is divided with processes of its own."""
+        with self.store.reading() as tx:
+            self.backlog = tx.due_count(now, BACKLOG) >= BACKLOG
         if self.workers.most > 1:
-            with self.store.reading() as tx:
-                backlog = tx.due_count(now, BACKLOG)
-            self.workers.help(large=backlog >= BACKLOG)
+            self.workers.help(large=self.backlog)
         report = self.engine.sweep(pace=self.pace, share=self.workers.share)
         self._swept = time.monotonic()
         self.meter.cases.inc(report.cases)
@@ -117,11 +123,12 @@ class Clockwork:
         if witness is not None:
             self.meter.apart.set((now - witness).total_seconds())
         mono = time.monotonic()
-        seen = look(self.anchor, now, mono, witness=witness, confirmed=pulse.trusted)
+        seen = look(self.anchor, now, mono, line=self.line, witness=witness, confirmed=pulse.trusted)
         if seen.step:
             self._stepped(seen.step, now, believed=seen.believed)
         if not seen.believed:
             return "clock"
+        self.line = further(self.line, now, mono)
         self.anchor = Anchor(now, mono)
         return "apart" if is_off(now, witness) else ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
 
 from crisis_engine.core.calendar import CHINA
 from crisis_engine.core.errors import CrisisError, StoreError
@@ -23,6 +23,12 @@ STALE = timedelta(minutes=10)
 KEYS, PRESENCES, DONE, SILENT = timedelta(days=30), timedelta(days=90), timedelta(days=60), timedelta(days=7)
 """How long housekeeping keeps answers to repeated commands, absences that are over, done jobs, daemons that fell silent (D)."""
 
+SENT_IDLE = 60.0
+"""Seconds after which the outbox is looked through though nothing in it is due."""
+
+BESIDE, FEW = 2.0, 100
+"""While a large backlog is swept, so many messages are sent every so many seconds: whoever is owed one hears that something is up."""
+
 MOST = 100_000
 """So many unfired rungs are counted; more is no other alarm."""
 
@@ -36,7 +42,8 @@ class Jobs:
     def __init__(self, works: Clockwork) -> None:
         """Work beside these rounds."""
         self.works, self.engine, self.vitals, self.meter = works, works.engine, works.vitals, works.meter
-        self._pinged = 0.0
+        self._pinged = self._sent = 0.0
+        self._owed = False       # a digest was made, and stands in no index of what is to be sent
         self._ping_fails = False
         self._said: dict[str, str] = {}
 
@@ -49,11 +56,15 @@ class Jobs:
 
     def deliver(self) -> None:
         """Send what the outbox holds, if anything is due."""
-        pulse = self.vitals.pulse
-        if not (self.allowed and self.engine.channels and pulse is not None and pulse.try_at is not None):
+        pulse, mono = self.vitals.pulse, time.monotonic()
+        if not (self.allowed and self.engine.channels and pulse is not None):
             return
-        if pulse.try_at <= self.engine.now():
-            report = self.engine.deliver()
+        if self.works.backlog and "sweep" in self.vitals.running and mono - self._sent < BESIDE:
+            return   # both write: what is due is found first, and some are told meanwhile
+        due = pulse.try_at is not None and pulse.try_at <= self.engine.now()
+        if due or self._owed or mono - self._sent > SENT_IDLE:
+            self._sent, self._owed = mono, False
+            report = self.engine.deliver(limit=FEW if self.works.backlog and "sweep" in self.vitals.running else None)
             self.meter.sent.inc(report.sent)
             self.meter.unsent.inc(report.failed)
 
@@ -103,23 +114,24 @@ class Jobs:
         """Do the periodic jobs of this period that nobody did yet."""
         now = self.engine.now()
         local = now.astimezone(CHINA)
-        digest: Any = getattr(self.engine, "digest", None)
-        if digest is not None and local.hour >= DIGEST_HOUR:
-            self._once("digest.daily", now, lambda: digest(kind="daily", now=now))
-            self._once("digest.weekly", now, lambda: digest(kind="weekly", now=now))
+        if local.hour >= DIGEST_HOUR:
+            for kind in ("daily", "weekly"):
+                made = partial(self.engine.digest, kind=kind, now=now)
+                self._owed = self._once(f"digest.{kind}", now, made) or self._owed
         self._once("seal", now, lambda: self.engine.seal(key_file=self.works.settings.seal_key_file))
         self._once("housekeeping", now, lambda: self._clear_away(now))
 
-    def _once(self, job: str, now: datetime, call: Callable[[], object]) -> None:
+    def _once(self, job: str, now: datetime, call: Callable[[], object]) -> bool:
+        """Do a job if nobody did in this period; return whether it was done here and now."""
         period, me = period_of(job, now), self.works.me.id
         if not self.allowed:
-            return
+            return False
         with self.engine.store.reading() as tx:
             if not tx.job_open(job, period, now - STALE):
-                return
+                return False
         with self.engine.store.writing() as tx:
             if not tx.claim_job(job, period, me, now, now - STALE):
-                return
+                return False
         try:
             call()
         except CrisisError as error:
@@ -129,11 +141,12 @@ class Jobs:
             if self._said.get(job) != error.message:   # once: it is tried again every few minutes
                 tell("error", "daemon.job_failed", job=job, reason=error.message)
             self._said[job] = error.message
-            return
+            return False
         self._said.pop(job, None)
         self.meter.jobs.labels(job, "done").inc()
         with self.engine.store.writing() as tx:
             tx.finish_job(job, period, me, now)
+        return True
 
     def _clear_away(self, now: datetime) -> None:
         with self.engine.store.writing(alone=True) as tx:   # absences are part of the roster

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from crisis_engine.core.errors import CrisisError
 
+from .log import tell
 from .vitals import Vitals
 
 if TYPE_CHECKING:
@@ -41,8 +41,13 @@ class Listener:
 
     def _run(self) -> None:
         while not self._end.is_set():
-            with suppress(CrisisError):   # the rounds say that the database is away
+            try:
                 self._listen()
+            except CrisisError:   # the rounds say that the database is away
+                pass
+            except Exception as error:  # noqa: BLE001 - without it rounds come by themselves, and the daemon must not end of it
+                tell("error", "daemon.listener_failed", error=type(error).__name__)
+                return
             self._vitals.hears = False
             self._end.wait(AGAIN)
 

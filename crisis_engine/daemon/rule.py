@@ -56,20 +56,29 @@ class Look(NamedTuple):
 
 
 def look(
-    anchor: Anchor, wall: datetime, mono: float, *, witness: datetime | None = None, confirmed: datetime | None = None,
+    anchor: Anchor, wall: datetime, mono: float, *, line: Anchor | None = None, witness: datetime | None = None,
+    confirmed: datetime | None = None,
 ) -> Look:
-    """Judge the wall clock. Back is believed: rungs that fired stay fired, and what is due comes later, which the alarm says.
+    """Judge the wall clock. It stepped against `anchor`, the last reading; it is believed by `line`, the furthest that it ever was.
+
+    Back is believed: rungs that fired stay fired, and what is due comes later, which the alarm says.
 
     Forward is believed up to LEAP, or up to ABSENCE where nothing measured the time since, and beyond that only when the database's
     clock (another machine's) says the same, or an operator looked and said so.
     """
     off = wall - anchor.expected(mono)
     step = off if off <= -STEP or (anchor.measured and off >= STEP) else timedelta()
-    if off <= (LEAP if anchor.measured else ABSENCE):
+    line = line or anchor
+    if wall - line.expected(mono) <= (LEAP if line.measured else ABSENCE):
         return Look(step, believed=True)
     vouched = witness is not None and abs(wall - witness) < WITNESS
     said = confirmed is not None and abs(wall - confirmed) < CONFIRMED
     return Look(step, believed=vouched or said)
+
+
+def further(line: Anchor, wall: datetime, mono: float) -> Anchor:
+    """Return the line after a reading that was believed: a clock that was set back, and right before, may come back to where it was."""
+    return Anchor(max(wall, line.expected(mono)), mono) if line.measured else Anchor(wall, mono)
 
 
 def first_anchor(last: datetime | None, wall: datetime, mono: float) -> Anchor:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from crisis_engine.core.calendar import CHINA
+from crisis_engine.core.errors import BadInput, CrisisError
 from crisis_engine.core.model import Person
-from crisis_engine.core.workflow import Label
+from crisis_engine.core.workflow import ClockDef, Label
 from crisis_engine.notify import Channel, DeliveryFailed, Message
 from crisis_engine.notify.message import compose_all, line_of
 from crisis_engine.notify.rule import Rule, rule_of
@@ -19,7 +20,7 @@ from crisis_engine.store.message import MessageRow
 from crisis_engine.store.outbox import WaitingNotice
 
 from .brief import brief
-from .envelope import NOWHERE, Mailroom, mailroom
+from .envelope import NOWHERE, Mailroom, is_urgent, mailroom
 from .gather import Sources
 from .host import HostStore
 from .log import log
@@ -38,6 +39,7 @@ MOST_FAILED = 3
 """Failures in a row after which a channel is left alone until the next call: a gateway that hangs must not keep the others waiting."""
 
 _LONGEST = timedelta(seconds=30)
+_REST = timedelta(seconds=10)
 
 chance: Callable[[], float] = random.SystemRandom().random
 
@@ -47,7 +49,8 @@ class Letter:
     """A claimed message with all that it is made of."""
 
     row: MessageRow
-    notices: tuple[WaitingNotice, ...]     # without those of which the person must not hear
+    notices: tuple[WaitingNotice, ...]     # without those of which the person must not hear …
+    carries: tuple[int, ...]               # … the rows of them all
     person: Person | None
     labels: Mapping[int, Label | None]     # of each notice
     digest: WaitingDigest | None
@@ -63,6 +66,7 @@ class Outcome:
     answer: str = ""
     failure: DeliveryFailed | None = None
     tried: bool = True
+    rests_until: datetime | None = None    # it fell into quiet hours while it waited
 
 
 @dataclass(slots=True)
@@ -120,6 +124,7 @@ class Delivery:
             room = self._mailroom(tx, self.clock())
             for outcome in outcomes:
                 self._mark(room, outcome)
+            tx.settle({notice for outcome in outcomes if outcome.tried for notice in outcome.letter.carries}, room.now)
         return any(outcome.tried for outcome in outcomes)
 
     # ---- gather -----------------------------------------------------------------------------------------------------------------
@@ -132,11 +137,11 @@ class Delivery:
         for row in rows:
             notices = tuple(one for one in carried[row.id] if (one.notice.case, row.person) not in recused)
             digest = tx.digest(row.digest) if row.digest is not None else None
-            letter = Letter(
-                self._routed(room, row), notices, room.person(row.person), {one.id: self._label(tx, one) for one in notices}, digest,
-                self._digest_labels(tx, digest), frozenset(tx.recused_of(row.person)) if digest is not None else frozenset(),
-            )
-            letters.append(letter)
+            letters.append(Letter(
+                self._routed(room, row), notices, tuple(one.id for one in carried[row.id]), room.person(row.person),
+                {one.id: self._label(tx, one) for one in notices}, digest, self._digest_labels(tx, digest),
+                frozenset(tx.recused_of(row.person)) if digest is not None else frozenset(),
+            ))
         return letters
 
     def _routed(self, room: Mailroom, row: MessageRow) -> MessageRow:
@@ -149,13 +154,21 @@ class Delivery:
         return row
 
     def _label(self, tx: Tx, one: WaitingNotice) -> Label | None:
-        clocks = self.sources.pinned(tx, one.procedure).workflow.clocks
+        clocks = self._clocks(tx, one.procedure)
         return clocks[one.notice.what].label if one.notice.what in clocks else None
+
+    def _clocks(self, tx: Tx, procedure: str) -> Mapping[str, ClockDef]:
+        """Return the clocks of a procedure; none where it cannot be read: its cases' notices go out all the same."""
+        try:
+            return self.sources.pinned(tx, procedure).workflow.clocks
+        except CrisisError as error:
+            log("deliver.no_labels", error=type(error).__name__)
+            return {}
 
     def _digest_labels(self, tx: Tx, digest: WaitingDigest | None) -> dict[tuple[str, str], Label]:
         found = {}
         for procedure, clock in {(line[1], line[2]) for line in digest.lines["clocks"]} if digest is not None else ():
-            clocks = self.sources.pinned(tx, procedure).workflow.clocks
+            clocks = self._clocks(tx, procedure)
             if clock in clocks:
                 found[procedure, clock] = clocks[clock].label
         return found
@@ -171,16 +184,28 @@ class Delivery:
         if not letter.notices and letter.digest is None:
             return Outcome(letter)   # whoever it was for is recused by now: there is nothing to send
         now = self.clock()
+        failure: DeliveryFailed | None
         longest = getattr(channel, "longest", _LONGEST)
         ends = row.lease_until or now
+        rule = rule_of(channel)
+        if not row.urgent and rule.quiet is not None and (rests := rule.quiet.until(now)) is not None:
+            return Outcome(letter, tried=False, rests_until=rests)
         if self.failures.get(channel.name, 0) >= MOST_FAILED or now + longest >= ends:
             return Outcome(letter, tried=False)
-        message = self._composed(letter, rule_of(channel), now)
         try:
-            answer = channel.send(message)
+            answer = channel.send(self._composed(letter, rule, now))
         except DeliveryFailed as error:
-            self.failures[channel.name] = self.failures.get(channel.name, 0) + (not error.final)
-            return Outcome(letter, failure=error)
+            failure = error
+        except BadInput as error:
+            failure = DeliveryFailed(error.message, final=True)   # a notice that says more than it may goes nowhere
+        except Exception as error:  # noqa: BLE001 - a channel of the host's own that breaks must not hold up the others
+            log("deliver.channel_broke", channel=channel.name, error=type(error).__name__)
+            failure = DeliveryFailed("the channel broke.", unsure=True)
+        else:
+            failure = None
+        if failure is not None:
+            self.failures[channel.name] = self.failures.get(channel.name, 0) + (not failure.final)
+            return Outcome(letter, failure=failure)
         self.failures.pop(channel.name, None)
         return Outcome(letter, answer=answer or "")
 
@@ -189,7 +214,10 @@ class Delivery:
         if letter.digest is not None:
             message = brief(letter.digest, letter.person, row.key, letter.digest_labels, letter.hidden, lang, self.link)
         else:
-            lines = [line_of(one.notice, letter.labels.get(one.id), lang, self.link) for one in letter.notices]
+            lines = [
+                line_of(replace(one.notice, urgent=is_urgent(one.notice)), letter.labels.get(one.id), lang, self.link)
+                for one in letter.notices
+            ]
             message = compose_all(lines, letter.person, row.person, row.key, lang, rule.wording)
         return replace(message, urgent=row.urgent, at=now.astimezone(CHINA), fence=row.fence)
 
@@ -201,8 +229,8 @@ class Delivery:
         row, failure = letter.row, outcome.failure
         ids = [one.id for one in letter.notices]
         if not outcome.tried:
-            tx.put_back(row, row.next_try_at if row.channel not in self.failures else now + timedelta(seconds=10), error=row.error,
-                        unsure=row.unsure, passed_on=row.passed_on, tried=False)
+            again = outcome.rests_until or (now + _REST if row.channel in self.failures else row.next_try_at)
+            tx.put_back(row, again, error=row.error, unsure=row.unsure, passed_on=row.passed_on, tried=False)
             return
         if failure is None:
             nothing = not letter.notices and letter.digest is None
@@ -214,8 +242,6 @@ class Delivery:
             self.sent += not nothing
         else:
             self._failed(room, letter, failure)
-        tx.settle([one.id for one in tx.notices_of([row.id])[row.id]], now)
-
     def _failed(self, room: Mailroom, letter: Letter, failure: DeliveryFailed) -> None:
         tx, now, row = room.tx, room.now, letter.row
         rule = next((rule_of(one) for one in self.channels if one.name == row.channel), Rule())

@@ -22,13 +22,16 @@ from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 
 from .again import again
 from .audit import Audit
+from .backtest import Backtest
 from .compliance import Compliance
+from .explain import Explaining
 from .export import Export
 from .forget import Forgetting, erased_lines
 from .gather import Sources, actor_of, subject_of
 from .glass import Glass
 from .log import log
 from .look import local
+from .migrate import Migrating
 from .once import Once
 from .post import Post
 from .reading import LOGGED_FROM, checked_why
@@ -61,7 +64,7 @@ def open_engine(
     return engine
 
 
-class Engine(Audit, Export, Compliance, Glass, Secrecy, Forgetting, Post):
+class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Post, Explaining, Migrating):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------

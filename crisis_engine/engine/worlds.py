@@ -149,10 +149,13 @@ def stored_case(tx: Tx, number: str) -> Stored:
 def held_case(tx: Tx, number: str) -> Stored:
     """Return a case by its number as `stored_case` does, its row and those of its family locked until the transaction ends."""
     stored = stored_case(tx, number)
-    if not tx.locks:
-        return stored
-    tx.hold_case(stored.case.number)
-    return stored_case(tx, stored.case.number)   # as its last holder left it
+    while tx.locks:
+        seen = stored.case
+        tx.hold_family(seen.number, seen.parent, seen.subject)
+        stored = stored_case(tx, seen.number)   # as its last holder left it
+        if (stored.case.parent, stored.case.subject) == (seen.parent, seen.subject):
+            break
+    return stored
 
 
 def no_such_case(number: str) -> NotFound:

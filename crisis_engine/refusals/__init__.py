@@ -16,6 +16,7 @@ from itertools import islice
 
 from crisis_engine.core.calendar import CHINA
 from crisis_engine.refusals.database import DATABASE
+from crisis_engine.refusals.migration import MIGRATIONS
 from crisis_engine.refusals.notice import NOTICES
 from crisis_engine.refusals.proof import PROOF
 from crisis_engine.refusals.right import RIGHTS
@@ -25,7 +26,7 @@ from crisis_engine.words import knows, say
 
 __all__ = ["TABLE", "in_chinese"]
 
-TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF, **NOTICES}
+TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF, **NOTICES, **MIGRATIONS}
 """Each sentence of the engine with its values named, and its Chinese."""
 
 _HOLE = re.compile(r"\{(\w+)\}")

@@ -12,7 +12,6 @@ DATABASE: Mapping[str, str] = {
     "Make the folder first, or choose another.": "先建文件夹，或另选一个。",
     "This is no database URL.": "这不是数据库地址。",
     "{kind} databases are not known.": "不支持 {kind} 数据库。",
-    "Write such as {example}.": "写成 {example} 这样。",
     "Write it such as {example} or {other}.": "写成 {example} 或 {other} 这样。",
     "The driver for PostgreSQL is not installed.": "没有安装 PostgreSQL 的驱动。",
     "Run `pip install 'crisis-engine[postgres]'`.": "请运行 `pip install 'crisis-engine[postgres]'`。",

@@ -10,7 +10,7 @@ from typing import Any
 
 from crisis_engine.core.case import Case
 from crisis_engine.core.errors import CrisisError, StaleVersion
-from crisis_engine.core.events import ClockArmed, ClockDropped, ClockMet, Event, Linked, Notice, PersonRecused, RungFired
+from crisis_engine.core.events import ClockArmed, ClockDropped, ClockMet, Event, Linked, Migrated, Notice, PersonRecused, RungFired
 from crisis_engine.core.evolve import clock_of
 from crisis_engine.store.case import CASE_COLUMNS, CLOCK_COLUMNS, Change, Stored, clock_values, clocks_of, state_fields, state_of, values_of
 from crisis_engine.store.instant import micros, micros_or_none
@@ -88,6 +88,7 @@ class Batch:
         self.secret: list[tuple[int, str]] = []   # which of these rows have a secret, and their case
         self.linked: Values = []
         self.recused: Values = []
+        self.log_first = False   # a row changes its procedure only behind the event that says so
 
     def add(self, change: Change) -> None:
         """Sort one change into the rows that it comes to."""
@@ -120,6 +121,8 @@ class Batch:
                 self.linked.append((case_id, event.link, event.other))
             elif isinstance(event, PersonRecused):
                 self.recused.append((case_id, event.person))
+            elif isinstance(event, Migrated):
+                self.log_first = True
         if after.version != seq:
             raise CrisisError(f"Case {after.number} says version {after.version}, its log ends at {seq}.")
         return head
@@ -209,6 +212,8 @@ class CaseWrites(KeyRows):
         `whole=False` is for whoever undoes the whole transaction when this fails: it spares the savepoint, a copy of every page.
         """
         with self.whole() if whole else nullcontext():
+            if batch.log_first:
+                self._log(batch)
             self._bulk(_OPEN, batch.opened)
             updates = ((_TICK, batch.ticked), (_NOTE, batch.noted), (_RAISE, batch.raised), (_CHANGE, batch.changed))
             if sum(self._bulk(sql, rows) for sql, rows in updates) != sum(len(rows) for _, rows in updates):
@@ -216,12 +221,16 @@ class CaseWrites(KeyRows):
             self._bulk(_ARM, batch.armed)   # before ending: the database refuses to end the last clock of an open case
             self._bulk(_MOVE, batch.moved)   # a row that other hands took away must not keep the case from moving: the doctor names it
             self._bulk(_END, batch.ended)
-            self._seal(batch)
-            self._bulk(_LOG, batch.logged)
+            if not batch.log_first:
+                self._log(batch)
             self._bulk(_LINK, batch.linked)
             self._bulk(_RECUSE, batch.recused)
             self._bulk(_OWE, self._owed(batch))
             self._call(batch)
+
+    def _log(self, batch: Batch) -> None:
+        self._seal(batch)
+        self._bulk(_LOG, batch.logged)
 
     def _call(self, batch: Batch) -> None:
         """Call whoever sleeps until the next deadline, if this made the nearest of all nearer; the call goes out with the commit."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from crisis_engine.store.instant import instant, instant_or_none, micros, micros_or_none
-from crisis_engine.store.statement import Statements
+from crisis_engine.store.outbox import SHARED_OUT, OutboxRows
 
 DEFINITIONS = "definitions"
 """The job under whose name each set of definitions is kept with the instant at which it was first seen."""
@@ -16,10 +16,14 @@ _PULSE = (
     "SELECT (SELECT min(next_at) FROM crisis_case WHERE final IS NULL),"
     " (SELECT min(ends_at) FROM crisis_duty WHERE handed_at IS NULL AND ends_at IS NOT NULL),"
     " (SELECT min(begins_at) FROM crisis_absence WHERE handed_at IS NULL),"
-    " (SELECT min(next_try_at) FROM crisis_notice WHERE status = 'waiting'),"
+    " (SELECT min(waits.at) FROM (SELECT min(next_try_at) AS at FROM crisis_notice WHERE status = 'waiting' AND next_try_at < :shared"
+    " UNION ALL SELECT min(next_try_at) FROM crisis_message WHERE status = 'waiting' AND urgent = TRUE"
+    " UNION ALL SELECT min(next_try_at) FROM crisis_message WHERE status = 'waiting' AND urgent = FALSE"
+    " UNION ALL SELECT min(at) FROM crisis_digest WHERE shared_at IS NULL) AS waits),"
     " (SELECT version_num FROM crisis_alembic_version),"
     " (SELECT value FROM crisis_meta WHERE name = 'clock_trusted')"
 )
+_WAITING = "SELECT count(*), min(coalesce(not_before, at)) FROM crisis_notice WHERE status = 'waiting' AND next_try_at < :shared"
 _DAEMONS = ("SELECT id, host, pid, version, revision, definitions, definitions_at, started_at, beat_at, round_at, success_at, state"
             " FROM crisis_daemon ORDER BY started_at, id")
 
@@ -29,7 +33,7 @@ class Pulse(NamedTuple):
 
     due_at: datetime | None         # the next rung of any open case
     left_at: datetime | None        # the next end of a duty or beginning of an absence that was not handed over
-    try_at: datetime | None         # the next notice to send
+    try_at: datetime | None         # the next notice to share out, message to send or digest
     revision: str
     trusted: datetime | None        # what an operator confirmed the clock to say
 
@@ -65,12 +69,12 @@ class Backlog(NamedTuple):
     oldest_waiting: datetime | None
 
 
-class DaemonRows(Statements):
+class DaemonRows(OutboxRows):
     """The daemons' own rows."""
 
     def pulse(self) -> Pulse:
         """Return what is due next, the version of the schema, and what an operator said of the clock."""
-        due, ends, begins, tries, revision, trusted = self._rows(_PULSE)[0]
+        due, ends, begins, tries, revision, trusted = self._rows(_PULSE, shared=SHARED_OUT)[0]
         left = min((at for at in (ends, begins) if at is not None), default=None)
         return Pulse(instant_or_none(due), instant_or_none(left), instant_or_none(tries), str(revision),
                      datetime.fromisoformat(trusted) if trusted else None)
@@ -81,8 +85,8 @@ class DaemonRows(Statements):
                                now=micros(now), most=most))
 
     def clockless_count(self) -> int:
-        """Return how many open cases have no clock: a constraint refuses them, so none."""
-        return int(self._value("SELECT count(*) FROM crisis_case WHERE final IS NULL AND (next_at IS NULL OR clocks = '[]')"))
+        """Return how many open cases have no next rung: a constraint refuses them, so none. By index; the doctor looks at each case."""
+        return int(self._value("SELECT count(*) FROM crisis_case WHERE final IS NULL AND next_at IS NULL"))
 
     def nearest_case(self) -> int | None:
         """Return the row of the open case whose rung fires next: under its number an alarm about the machine itself is told."""
@@ -100,12 +104,19 @@ class DaemonRows(Statements):
     def backlog(self, now: datetime) -> Backlog:
         """Return the oldest rung that is due, and the outbox: how many wait, since when."""
         oldest = self._value("SELECT min(next_at) FROM crisis_case WHERE final IS NULL AND next_at <= :now", now=micros(now))
-        waiting, since = self._rows("SELECT count(*), min(coalesce(not_before, at)) FROM crisis_notice WHERE status = 'waiting'")[0]
-        return Backlog(instant_or_none(oldest), int(waiting), instant_or_none(since))
+        waiting, since = self._rows(_WAITING, shared=SHARED_OUT)[0]
+        # What rests for quiet hours or a limit waits for nobody; what is due, or failed before, does.
+        tried = self._value("SELECT min(made_at) FROM crisis_message WHERE status = 'waiting' AND (next_try_at <= :now OR tries > 0)",
+                            now=micros(now))
+        unsent = self._value("SELECT count(*) FROM crisis_message WHERE status = 'waiting'")
+        return Backlog(instant_or_none(oldest), int(waiting) + int(unsent),
+                       instant_or_none(min((at for at in (since, tried) if at is not None), default=None)))
 
     def dead_count(self) -> int:
         """Return how many notices nobody could be told."""
-        return int(self._value("SELECT count(*) FROM crisis_notice WHERE status = 'dead'"))
+        return int(self._value(
+            "SELECT count(DISTINCT n.id) FROM crisis_message m JOIN crisis_message_notice l ON l.message_id = m.id"
+            " JOIN crisis_notice n ON n.id = l.notice_id WHERE m.status = 'dead' AND n.status = 'dead'"))
 
     # ---- daemons ----------------------------------------------------------------------------------------------------
 

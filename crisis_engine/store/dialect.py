@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module, util
 from typing import Any, Protocol, cast
 
@@ -32,6 +32,7 @@ class Dialect(Protocol):
 
     def check(self, url: URL, *, create: bool) -> None: ...  # noqa: D102 - the rooms say what each of these does
     def engine_for(self, url: URL, wait: float) -> Engine: ...  # noqa: D102
+    def limit_cache(self, engine: Engine, megabytes: Callable[[], int]) -> None: ...  # noqa: D102
     def keep_journal(self, connection: Connection) -> None: ...  # noqa: D102
     def only_read(self, connection: Connection, *, only: bool) -> None: ...  # noqa: D102
     def undo(self, connection: Connection) -> None: ...  # noqa: D102

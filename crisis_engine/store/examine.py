@@ -68,7 +68,10 @@ QUERIES: Mapping[str, str] = MappingProxyType({
                     " OR n.key GLOB '*[^A-Za-z0-9-]*' OR n.people GLOB '*[ \t\n]*' OR n.people = ''",
     "unfired": "SELECT number FROM crisis_case WHERE final IS NULL AND next_at < :patience ORDER BY next_at",
     "undelivered": "SELECT DISTINCT c.number FROM crisis_notice n JOIN crisis_case c ON c.id = n.case_id"
-                   " WHERE n.status = 'waiting' AND coalesce(n.not_before, n.at) < :patience",
+                   " WHERE n.status = 'waiting' AND coalesce(n.not_before, n.at) < :patience AND (n.next_try_at < 4611686018427387904"
+                   # shared out: what rests for quiet hours or a limit is not stuck; what is due, or was tried and failed, is
+                   " OR EXISTS (SELECT 1 FROM crisis_message_notice l JOIN crisis_message m ON m.id = l.message_id WHERE l.notice_id = n.id"
+                   " AND m.status = 'waiting' AND (m.next_try_at < :patience OR m.tries > 0)))",
     "dead_notices": "SELECT DISTINCT c.number FROM crisis_notice n JOIN crisis_case c ON c.id = n.case_id WHERE n.status = 'dead'",
     "unpinned": "SELECT c.number FROM crisis_case c LEFT JOIN crisis_definition d ON d.hash = c.procedure WHERE d.hash IS NULL",
     "backwards": "SELECT DISTINCT c.number FROM crisis_event e JOIN crisis_event p ON p.case_id = e.case_id AND p.seq = e.seq - 1"
@@ -80,10 +83,13 @@ GUARDIANS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "crisis_event_kept": ("trigger", ""), "crisis_event_never_renumbered": ("trigger", ""), "crisis_event_never_deleted": ("trigger", ""),
     "crisis_event_rung": ("index", "UNIQUE"), "crisis_case_sole": ("index", "UNIQUE"),
     "crisis_case": ("table", "crisis_case_clocked"), "crisis_event": ("table", "crisis_event_two"),
-    "crisis_notice": ("table", "crisis_notice_key"), "crisis_deadline_last_kept": ("trigger", ""),
+    "crisis_notice": ("table", "crisis_notice_key"), "crisis_message": ("table", "crisis_message_key"),
+    "crisis_digest": ("table", "crisis_digest_once"), "crisis_deadline_last_kept": ("trigger", ""),
     "crisis_deadline_never_deleted": ("trigger", ""), "crisis_case_never_deleted": ("trigger", ""),
     "crisis_event_never_replaced": ("trigger", ""), "crisis_event_lowered_by_two": ("trigger", ""),
     "crisis_case_rules_kept": ("trigger", ""), "crisis_event_move_by_two": ("trigger", ""), "crisis_case_pinned": ("trigger", ""),
+    "crisis_event_migrated_by_two": ("trigger", ""), "crisis_migration": ("table", "crisis_migration_two"),
+    "crisis_migration_never_deleted": ("trigger", ""), "crisis_migration_never_unsigned": ("trigger", ""),
     "crisis_data_key_two": ("trigger", ""), "crisis_data_key_held": ("trigger", ""), "crisis_erasure_held": ("trigger", ""),
     "crisis_erasure": ("table", "crisis_erasure_two"), "crisis_subject_two": ("trigger", ""), "crisis_receipt_held": ("trigger", ""),
     **{f"{table}_never_{change}": ("trigger", "") for table in ("crisis_leaf", "crisis_checkpoint", "crisis_cosignature", "crisis_verifier")

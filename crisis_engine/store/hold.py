@@ -11,15 +11,15 @@ from crisis_engine.store.statement import AMONG, Statements, listed
 
 # ruff: noqa: S608 - every piece of these statements is a constant of this file
 _FAMILY = (
-    "SELECT c.id, c.subject FROM crisis_case c WHERE c.number = :number OR c.parent = :number"
-    " OR c.number = (SELECT s.parent FROM crisis_case s WHERE s.number = :number)"
+    "SELECT id FROM crisis_case WHERE number = :number UNION SELECT id FROM crisis_case WHERE number = :parent"
+    " UNION SELECT id FROM crisis_case WHERE parent = :number UNION SELECT id FROM crisis_case WHERE subject = :subject"
 )
-_OF_CHILDREN = f"SELECT id, subject FROM crisis_case WHERE subject {AMONG.format('subjects')}"
+_LOCK_FAMILY = f"SELECT id FROM crisis_case WHERE id IN ({_FAMILY}) ORDER BY id FOR NO KEY UPDATE"
+_LOCK_CHILD = "SELECT id FROM crisis_case WHERE subject = :subject ORDER BY id FOR NO KEY UPDATE"
 _LOCK = f"SELECT id FROM crisis_case WHERE id {AMONG.format('ids')} ORDER BY id FOR NO KEY UPDATE"
 _CLAIM = (f"SELECT id FROM crisis_case WHERE id {AMONG.format('ids')} AND final IS NULL AND next_at <= :now"
           " ORDER BY id FOR NO KEY UPDATE SKIP LOCKED")
 GATE = 0x637269736973   # "crisis": the advisory lock that ordinary writers share and a rare command takes for itself
-_MOST_LOOKS = 5   # a family that grew while its lock was waited for is looked at again
 
 
 class Holds(Statements):
@@ -30,26 +30,26 @@ class Holds(Statements):
         if self._holds:
             self._rows(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}(:gate)", gate=GATE)
 
-    def hold_name(self, kind: str, name: str) -> None:
-        """Wait until no other command holds this name: an idempotency key, a child, a data key."""
-        if self._holds:
-            number = int.from_bytes(sha256(f"{kind}\0{name}".encode(errors="surrogatepass")).digest()[:8], signed=True)
-            self._rows("SELECT pg_advisory_xact_lock(:number)", number=number)
+    def hold_name(self, kind: str, *names: str) -> None:
+        """Wait until no other command holds these names: an idempotency key, a child or family of cases, a data key."""
+        if self._holds and names:
+            numbers = {f"n{place}": number for place, number in enumerate(sorted({_number(kind, name) for name in names}))}
+            self._rows(f"SELECT {', '.join(f'pg_advisory_xact_lock(:{bind})' for bind in numbers)}", **numbers)
 
     def hold_child(self, subject: str | None) -> None:
         """Afterwards no other command opens, moves or ends a case of this child before this one is done."""
         if self._holds and subject is not None:
-            self.hold_name("child", subject)
-            self._hold_all({subject}, ())
+            self.hold_name("kin", subject)
+            self._rows(_LOCK_CHILD, subject=subject)
 
-    def hold_case(self, number: str) -> None:
-        """Afterwards no other command moves this case, its parent, its tracks, or any case of its child, before this one is done."""
-        if not self._holds:
-            return
-        subjects = {str(subject) for _, subject in self._rows(_FAMILY, number=number) if subject is not None}
-        for subject in sorted(subjects):
-            self.hold_name("child", subject)
-        self._hold_all(subjects, (number,))
+    def hold_family(self, number: str, parent: str | None, subject: str | None) -> None:
+        """Afterwards no other command moves this case, its parent, its tracks, or any case of its child, before this one is done.
+
+        Names come first: whoever adds to the family holds them, so that nobody is missing among the rows that are locked then.
+        """
+        if self._holds:
+            self.hold_name("kin", parent or number, *([subject] if subject is not None else []))
+            self._rows(_LOCK_FAMILY, number=number, parent=parent, subject=subject)
 
     def hold_cases(self, ids: Collection[int]) -> None:
         """Afterwards no other command moves these cases, by their row ids, before this one is done."""
@@ -64,12 +64,6 @@ class Holds(Statements):
             self.hold_cases(ids)
         return [row[0] for row in self._rows(_CLAIM, ids=listed(ids), now=micros(now))]
 
-    def _hold_all(self, subjects: Collection[str], numbers: Collection[str]) -> None:
-        held: set[int] = set()
-        for _ in range(_MOST_LOOKS):
-            found = {row[0] for row in self._rows(_OF_CHILDREN, subjects=listed(sorted(subjects)))} if subjects else set()
-            found |= {row[0] for number in numbers for row in self._rows(_FAMILY, number=number)}
-            if found <= held:
-                return
-            self.hold_cases(found - held)
-            held |= found
+
+def _number(kind: str, name: str) -> int:
+    return int.from_bytes(sha256(f"{kind}\0{name}".encode(errors="surrogatepass")).digest()[:8], signed=True)

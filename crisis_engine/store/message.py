@@ -15,6 +15,10 @@ _COLUMNS = ("m.id, m.key, m.person, m.channel, m.urgent, m.digest_id, m.status, 
             " m.unsure, m.passed_on, m.ended_at, m.error, m.answer, m.received_at")
 _MESSAGE = f"SELECT {_COLUMNS} FROM crisis_message m WHERE "  # noqa: S608 (constants)
 _FREE = "(m.lease_until IS NULL OR m.lease_until <= :now)"
+_DUE = (
+    _MESSAGE + "m.status = 'waiting' AND m.urgent = :urgent AND m.next_try_at <= :now AND " + _FREE + " AND NOT m.channel "
+    + AMONG.format("but") + " ORDER BY m.next_try_at, m.id LIMIT :limit"
+)
 _NOT_CONCERNED = (
     " AND NOT EXISTS (SELECT 1 FROM crisis_message_notice l JOIN crisis_notice n ON n.id = l.notice_id"
     " JOIN crisis_recusal r ON r.case_id = n.case_id WHERE l.message_id = m.id AND r.person = :reader)"
@@ -97,9 +101,10 @@ class MessageRows(DigestRows):
 
         `but` are channels that are left alone for now. The messages come with the fence of this claim.
         """
-        due = self._messages(
-            _MESSAGE + "m.status = 'waiting' AND m.next_try_at <= :now AND " + _FREE + " AND NOT m.channel " + AMONG.format("but")
-            + " ORDER BY m.urgent DESC, m.next_try_at, m.id LIMIT :limit", now=micros(now), limit=limit, but=listed(but))
+        due: list[MessageRow] = []
+        for urgent in (True, False):
+            if len(due) < limit:
+                due += self._messages(_DUE, urgent=urgent, now=micros(now), limit=limit - len(due), but=listed(but))
         claimed = []
         for message in due:
             taken = self._run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from threading import RLock, local
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from crisis_engine.core.errors import Busy, StoreError
 from crisis_engine.store import sqlite
@@ -26,7 +26,7 @@ from crisis_engine.store.ledger import LedgerRows
 from crisis_engine.store.log import LogReads
 from crisis_engine.store.master import Given
 from crisis_engine.store.migrate import is_current, make_current, refuse_other
-from crisis_engine.store.outbox import OutboxRows
+from crisis_engine.store.pinned import PinnedRows
 from crisis_engine.store.read import CaseReads
 from crisis_engine.store.read_log import ReadLogRows
 from crisis_engine.store.receipt import ReceiptRows
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 
 class Tx(
-    CaseReads, CaseWrites, LogReads, OutboxRows, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, RotationRows, ForgetRows, LedgerRows,
-    TreeRows, EvidenceReads, Holds, DaemonRows,
+    CaseReads, CaseWrites, LogReads, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, RotationRows, ForgetRows, LedgerRows,
+    TreeRows, EvidenceReads, Holds, DaemonRows, PinnedRows,
 ):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 
@@ -197,6 +197,10 @@ class Store:
 
         return ear_on(self._engine)
 
+    def limit_cache(self, megabytes: Callable[[], int]) -> None:
+        """Let no connection keep more of a SQLite database in memory than that says, asked at each transaction's begin."""
+        self._sql.limit_cache(self._engine, megabytes)
+
     def close(self) -> None:
         """Close all connections; what was written is on the disk."""
         self._engine.dispose()
@@ -247,6 +251,6 @@ class Store:
             yield connection  # an exception in the body leaves `with`, which rolls back
             try:
                 connection.commit()
-            except DBAPIError as error:
+            except (DBAPIError, PendingRollbackError) as error:   # the latter where the connection was lost and the body went on
                 self._sql.undo(connection)   # SQLAlchemy takes it for ended, SQLite goes on with it
                 raise self._sql.translate(error) from error

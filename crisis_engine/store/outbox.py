@@ -14,7 +14,7 @@ from crisis_engine.store.statement import AMONG, listed
 # ruff: noqa: S608 - every piece of these statements is a constant of the store; values are bound
 
 _ERROR_LENGTH = 200
-_SHARED_OUT = 2**62
+SHARED_OUT = 2**62
 """The next try of a notice whose messages have their own: it still waits, and ends with the last of them."""
 
 _NOTICE = (
@@ -77,20 +77,21 @@ class OutboxRows(MessageRows):
     def next_try_at(self) -> datetime | None:
         """Return when the next try of anything that waits is due."""
         found = [
-            self._value("SELECT min(next_try_at) FROM crisis_notice WHERE status = 'waiting' AND next_try_at < :never", never=_SHARED_OUT),
-            self._value("SELECT min(next_try_at) FROM crisis_message WHERE status = 'waiting'"),
+            self._value("SELECT min(next_try_at) FROM crisis_notice WHERE status = 'waiting' AND next_try_at < :never", never=SHARED_OUT),
+            *(self._value("SELECT min(next_try_at) FROM crisis_message WHERE status = 'waiting' AND urgent = :urgent", urgent=urgent)
+              for urgent in (True, False)),
         ]
         return instant_or_none(min((one for one in found if one is not None), default=None))
 
     def outbox_size(self) -> int:
         """Return how many wait: notices that are not shared out yet, and messages to one person each."""
         waiting = "SELECT count(*) FROM crisis_notice WHERE status = 'waiting' AND next_try_at < :never"
-        return int(self._value(waiting, never=_SHARED_OUT)) + int(
+        return int(self._value(waiting, never=SHARED_OUT)) + int(
             self._value("SELECT count(*) FROM crisis_message WHERE status = 'waiting'"))
 
     def share_out(self, ids: Sequence[int]) -> None:
         """Afterwards these notices wait for their messages."""
-        self._bulk("UPDATE crisis_notice SET tries = tries + 1, next_try_at = ? WHERE id = ?", [(_SHARED_OUT, row_id) for row_id in ids])
+        self._bulk("UPDATE crisis_notice SET tries = tries + 1, next_try_at = ? WHERE id = ?", [(SHARED_OUT, row_id) for row_id in ids])
 
     def settle(self, ids: Collection[int], at: datetime) -> None:
         """End those of these notices whose messages have all ended: sent where everybody was reached, else dead.
@@ -115,7 +116,7 @@ class OutboxRows(MessageRows):
         """Let the notices of these messages wait again for their ends."""
         for of_message in self.notices_of(messages).values():
             self._bulk("UPDATE crisis_notice SET status = 'waiting', ended_at = NULL, next_try_at = ? WHERE id = ? AND status = 'dead'",
-                       [(_SHARED_OUT, one.id) for one in of_message])
+                       [(SHARED_OUT, one.id) for one in of_message])
 
     def put_delivery(self, notice_id: int, person: str, channel: str, at: datetime, error: str | None = None) -> None:
         """Keep what came of a try to reach a person on a channel; without an error the person was reached, and stays so."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import count
 from typing import Any, cast
@@ -19,7 +19,7 @@ from crisis_engine.core.errors import CrisisError
 from crisis_engine.store import postgres_bulk as bulk
 from crisis_engine.store.dialect import BEGIN
 from crisis_engine.store.hold import GATE
-from crisis_engine.store.postgres_error import translate
+from crisis_engine.store.postgres_error import lost, translate
 from crisis_engine.store.statement import Listed
 
 NAME = "postgresql"
@@ -78,6 +78,10 @@ def engine_for(url: URL, wait: float) -> Engine:
     return engine
 
 
+def limit_cache(engine: Engine, megabytes: Callable[[], int]) -> None:
+    """Leave the cache to the server."""
+
+
 def keep_journal(connection: Connection) -> None:
     """Leave the write-ahead log to the server."""
 
@@ -88,6 +92,8 @@ def only_read(connection: Connection, *, only: bool) -> None:
 
 def undo(connection: Connection) -> None:
     """Afterwards nothing of a transaction whose commit failed is left on this connection."""
+    if connection.invalidated:   # the server is gone, and with it the transaction
+        return
     driver = _driver(connection)
     if not driver.closed:
         driver.rollback()
@@ -180,12 +186,14 @@ def _bound(binds: Mapping[str, object]) -> dict[str, object]:
 
 def _failed(connection: Connection, error: psycopg.Error | UnicodeEncodeError) -> CrisisError:
     """Return our own error; a connection that was lost does not go back among those that wait."""
-    if isinstance(error, psycopg.Error) and _driver(connection).closed and not connection.invalidated:
+    if _driver(connection).closed and not connection.invalidated:
         connection.invalidate(error)
     return translate(error)
 
 
 def _driver(connection: Connection) -> psycopg.Connection[tuple[Any, ...]]:
+    if connection.invalidated:   # lost before: whoever goes on after that error hears it again
+        raise lost()
     driver: Any = connection.connection.driver_connection
     return cast("psycopg.Connection[tuple[Any, ...]]", driver)
 

@@ -43,9 +43,13 @@ def write(driver: Driver, engine: Engine, sql: str, rows: list[tuple[Any, ...]])
         if len(rows) == 1:
             return cursor.execute(shape.one, rows[0]).rowcount
         if shape.copies and len(rows) >= _COPY_FROM:
-            with cursor.copy(shape.copies) as copy:
-                for row in rows:
-                    copy.write_row(row)
+            try:
+                with cursor.copy(shape.copies) as copy:
+                    for row in rows:
+                        copy.write_row(row)
+            except UnicodeEncodeError:
+                driver.close()   # the driver cannot say why it ends the COPY, and the server would wait for the rest of it
+                raise
             return len(rows)
         if not shape.many:
             cursor.executemany(shape.one, rows)

@@ -58,6 +58,11 @@ def translate(error: DBAPIError | Exception) -> CrisisError:
     return StoreError(f"The database cannot be read or written: {type(origin).__name__}.", way_out="Run `crisis doctor`.")
 
 
+def lost() -> CrisisError:
+    """Return what is said of a connection that was lost."""
+    return _said("08")
+
+
 def _of_server(origin: psycopg.Error) -> CrisisError:
     state = origin.sqlstate or ""
     if state in _NO_TEXT or (isinstance(origin, DataError) and not state):

@@ -33,6 +33,7 @@ class QueueRow(NamedTuple):
 
 
 _CASES = f"SELECT {CASE_COLUMNS} FROM crisis_case WHERE id {AMONG.format('ids')} ORDER BY id"  # noqa: S608 (constants)
+_NUMBERED = f"SELECT {CASE_COLUMNS} FROM crisis_case WHERE number = :number"  # noqa: S608 (constants)
 _QUEUE_COLUMNS = (
     "c.id, c.number, c.stage, c.tier, c.risk, c.danger, d.name, d.role, d.unit, d.holder, d.due_at, c.version, c.procedure"
 )
@@ -58,7 +59,7 @@ class CaseReads(Statements):
 
     def case(self, number: str) -> Stored | None:
         """Return the case of that number."""
-        return self._one("SELECT id FROM crisis_case WHERE number = :number", number=number)
+        return next((stored_from(row) for row in self._rows(_NUMBERED, number=number)), None)
 
     def cases(self, ids: Sequence[int]) -> list[Stored]:
         """Return the cases of these row ids with their running clocks, in the order of the ids; unknown ids are passed over."""

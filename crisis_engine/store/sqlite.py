@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -114,6 +114,16 @@ def _begun_soon(driver: sqlite3.Connection, wait: float) -> bool:
         else:
             return True
     return False
+
+
+def limit_cache(engine: Engine, megabytes: Callable[[], int]) -> None:
+    """Let no connection keep more of the database in memory than this says when a transaction begins; the rest is given free then."""
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        most = megabytes()
+        if connection.info.get("crisis_cache") != most:
+            _driver(connection).execute(f"PRAGMA cache_size = -{most * 1024}")
+            connection.info["crisis_cache"] = most
 
 
 def keep_journal(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from secrets import randbelow
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from crisis_engine.core.errors import StoreError
 from crisis_engine.store.dialect import dialect_of
@@ -87,7 +87,7 @@ class Statements:
         try:
             yield
         except BaseException:
-            with suppress(DBAPIError):  # a full disk has ended the whole transaction already
+            with suppress(DBAPIError, PendingRollbackError):  # a full disk or a lost connection has ended the whole transaction already
                 self.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT crisis_whole")
                 self.connection.exec_driver_sql("RELEASE SAVEPOINT crisis_whole")
             raise

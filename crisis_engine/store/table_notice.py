@@ -19,7 +19,7 @@ class MessageRow(Row, table=True):
     __table_args__ = (
         UniqueConstraint("key", "channel", name="crisis_message_key"),
         _one_of("status", ("waiting", "sent", "dead", "dropped"), "crisis_message_status"),
-        _partial("crisis_message_waiting", "next_try_at", where="status = 'waiting'"),
+        _partial("crisis_message_waiting", "urgent", "next_try_at", where="status = 'waiting'"),
         _partial("crisis_message_dead", "id", where="status = 'dead'"),
         Index("crisis_message_person", "person", "channel", "made_at"),
     )

@@ -11,12 +11,17 @@ from types import MappingProxyType
 
 from .access import ACCESS
 from .audit import AUDIT
+from .author import AUTHOR
 from .daemon import DAEMON
+from .draw import DRAW
+from .explain import EXPLAIN
 from .field import FIELD
 from .help import HELP
+from .migrate import MIGRATE
 from .notice import NOTICES
 from .prover import PROVER
 from .refusal import REFUSALS
+from .rehearse import REHEARSE
 from .screen import SCREENS
 from .secret import SECRETS
 
@@ -42,6 +47,7 @@ def keys() -> tuple[str, ...]:
 _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
-    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON, **PROVER,
+    **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON, **REHEARSE, **PROVER,
+    **DRAW, **AUTHOR, **EXPLAIN, **MIGRATE,
 })
 """Every key with its text in each language; a key stands in one part only."""

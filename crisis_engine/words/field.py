@@ -93,5 +93,6 @@ FIELD: Mapping[str, tuple[str, str]] = MappingProxyType({
     "event.told": ("已通知", "told"),
     "event.proposed": ("提出", "proposed"),
     "event.proposal_ended": ("提议了结", "proposal settled"),
+    "event.migrated": ("换用新版规定", "new version"),
     "event.linked": ("关联个案", "linked"),
 })

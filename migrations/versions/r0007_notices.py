@@ -53,7 +53,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key", "channel", name="crisis_message_key"),
     )
-    _where("crisis_message_waiting", "crisis_message", "next_try_at", "status = 'waiting'")
+    _where("crisis_message_waiting", "crisis_message", "urgent, next_try_at", "status = 'waiting'")
     _where("crisis_message_dead", "crisis_message", "id", "status = 'dead'")
     op.create_index("crisis_message_person", "crisis_message", ["person", "channel", "made_at"])
     op.create_table(
@@ -72,5 +72,5 @@ def downgrade() -> None:
         op.drop_table(table)
 
 
-def _where(name: str, table: str, column: str, where: str) -> None:
-    op.create_index(name, table, [column], sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+def _where(name: str, table: str, columns: str, where: str) -> None:
+    op.create_index(name, table, columns.split(", "), sqlite_where=sa.text(where), postgresql_where=sa.text(where))

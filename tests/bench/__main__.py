@@ -8,28 +8,33 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.postgres import Server, binaries
 
 from . import chart, table
 from .command import bench_access, bench_act, bench_audit, bench_console
+from .daemon import bench_daemon
 from .database import Database, Postgres, Sqlite
 from .figure import Figure, load, machine, save
 from .growth import bench_growth
-from .lateness import bench_lateness
 from .peer import bench_peers
 from .run import Run, environment
-from .sweep import bench_sweep, bench_wait
+from .sweep import bench_sweep
 
 ROOT = Path(__file__).parent.parent.parent
 DATABASES = ("sqlite", "postgresql")
+
+BYTES_A_CASE = 3_000
+"""What a case of the city takes on the disk."""
 
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "autovacuum": "on", "shared_buffers": "1GB",
            "max_wal_size": "4GB", "checkpoint_timeout": "15min", "max_connections": "200"}
@@ -51,15 +56,14 @@ def _alone(part: Callable[[Run], Iterator[Figure]]) -> Callable[[Run, dict[str, 
 
 
 PARTS = {
-    "access": Part("decisions of the one function of rights", 0.2, _alone(bench_access)),
+    "access": Part("decisions of the one function of rights", 0.1, _alone(bench_access)),
     "act": Part("commands, each durable and alone", 0.2, _alone(bench_act)),
-    "audit": Part("sealing and proving a log", 0.8, _alone(bench_audit)),
-    "console": Part("whole processes at a terminal (builds the city)", 1.2, _alone(bench_console)),
+    "audit": Part("sealing and proving a log", 0.6, _alone(bench_audit)),
+    "console": Part("whole processes at a terminal (builds the city)", 1.5, _alone(bench_console)),
     "sweep": Part("draining what is due at one instant, and the raw limit", 2.0, _alone(bench_sweep)),
-    "wait": Part("an operator's command while a backlog drains", 0.4, _alone(bench_wait)),
-    "peers": Part("APScheduler, procrastinate and DBOS at the same task", 1.0, bench_peers),
-    "lateness": Part("a real daemon, the whole city armed, a steady number due each second; its memory", 2.0, _alone(bench_lateness)),
-    "growth": Part("an idle sweep and a drained case as the city grows", 2.0, _alone(bench_growth)),
+    "peers": Part("APScheduler, procrastinate and DBOS at the same task", 1.2, bench_peers),
+    "daemon": Part("real daemons: a backlog beside an operator, then a steady number due each second; memory", 3.2, _alone(bench_daemon)),
+    "growth": Part("an idle sweep and a drained case as the city grows", 0.8, _alone(bench_growth)),
 }
 
 
@@ -106,23 +110,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for figure in figures.values():
             print(figure.line)
     else:
+        if given.json is not None and not given.json.parent.is_dir():
+            made.error(f"--json {given.json}: there is no such folder")
         where = machine()
-        figures = measured(given)
-        if given.json is not None:
-            asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(given).items() if name != "postgres"}
-            save(given.json, list(figures.values()), where, asked)
+        figures = measured(given, where)
     if given.write_readme:
         chart.write(ROOT, figures)
         table.write(ROOT, figures, where)
 
 
-def measured(given: argparse.Namespace) -> dict[str, Figure]:
-    """Say what will be done, do it part by part, print each figure as it comes."""
+def measured(given: argparse.Namespace, where: Mapping[str, str]) -> dict[str, Figure]:
+    """Say what will be done, do it part by part, print each figure as it comes; what is measured is written after each part."""
     parts = {name: PARTS[name] for name in PARTS if given.only is None or name in given.only}
-    os.environ.update(environment())
+    asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(given).items() if name != "postgres"}
+    if "peers" in parts:
+        refuse_missing()
     figures: dict[str, Figure] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crisis-bench-")))
+        os.environ.update(environment({"CRISIS_HOME": str(folder)}))
         databases = list(chosen(given, folder, stack))
         if given.keep is not None:
             given.keep.mkdir(parents=True, exist_ok=True)
@@ -130,14 +136,33 @@ def measured(given: argparse.Namespace) -> dict[str, Figure]:
         run = Run(folder, databases, keep=given.keep, cases=given.cases, due=given.due, rounds=given.rounds, lives=given.lives,
                   sizes=tuple(sizes), peer_due=given.peer_due, peer_future=given.peer_future, rate=given.rate, seconds=given.seconds,
                   growth_due=min(5_000, given.due), schools=given.schools)
+        if given.keep is None:
+            stack.callback(run.clear)
+        refuse_full(given.keep or folder, max(run.cases, *run.sizes))
         print(plan(parts, run), file=sys.stderr, flush=True)
         for name, part in parts.items():
             begin = time.perf_counter()
             for figure in part.run(run, figures):
                 figures[figure.key] = figure
                 print(figure.line, flush=True)
+            if given.json is not None:
+                save(given.json, list(figures.values()), where, asked)
             print(f"  {name} took {time.perf_counter() - begin:.0f} s", file=sys.stderr, flush=True)
     return figures
+
+
+def refuse_missing() -> None:
+    """Stop before anything is measured when a peer is not installed."""
+    missing = [name for name in ("apscheduler", "procrastinate", "dbos") if find_spec(name) is None]
+    if missing:
+        sys.exit(f"{', '.join(missing)} cannot be imported. Install what the benchmark needs: pip install -e '.[bench]'")
+
+
+def refuse_full(folder: Path, cases: int) -> None:
+    """Stop before anything is measured when the disk has no room for the city and what is made of it."""
+    free, wanted = shutil.disk_usage(folder).free, 4 * BYTES_A_CASE * cases
+    if free < wanted:
+        sys.exit(f"{folder}: {free / 1e9:.1f} GB are free and {wanted / 1e9:.1f} GB may be needed. Name a larger disk by TMPDIR or --keep.")
 
 
 def plan(parts: dict[str, Part], run: Run) -> str:

@@ -17,11 +17,12 @@ LINES_HEIGHT = 190
 STYLE = """
 text { font: 13px system-ui, "Noto Sans CJK SC", "Microsoft YaHei", sans-serif; fill: #24292f }
 .title { font-weight: 600; font-size: 15px } .small { font-size: 12px; fill: #57606a } .rule { stroke: #d0d7de }
+.card { fill: #ffffff }
 .ours { fill: #0969da } .raw { fill: #8c959f } .peer { fill: #bc4c00 }
 .sqlite { stroke: #0969da; fill: #0969da } .postgresql { stroke: #8250df; fill: #8250df }
 polyline { fill: none !important; stroke-width: 2 }
 @media (prefers-color-scheme: dark) {
-text { fill: #e6edf3 } .small { fill: #9198a1 } .rule { stroke: #3d444d }
+text { fill: #e6edf3 } .small { fill: #9198a1 } .rule { stroke: #3d444d } .card { fill: #0d1117 }
 .ours { fill: #4493f8 } .raw { fill: #656c76 } .peer { fill: #f0883e }
 .sqlite { stroke: #4493f8; fill: #4493f8 } .postgresql { stroke: #ab7df8; fill: #ab7df8 }
 }
@@ -50,19 +51,19 @@ class Bar:
 
 def bars(figures: Mapping[str, Figure], lang: str) -> list[Bar]:
     """Return the bars of a run, the longest first."""
-    words, found = WORDS[lang], []
+    words, comma, found = WORDS[lang], ", " if lang == "en" else "，", []
     for database, name in NAMES.items():
         for count, word in ((1, words["one"]), (2, words["two"])):
             figure = figures.get(f"sweep.{database}.{count}")
             if figure is not None:
-                found.append(Bar(f"{word}, {name}", "ours", figure.value))
+                found.append(Bar(f"{word}{comma}{name}", "ours", figure.value))
                 if count == 1:
-                    found.append(Bar(f"{words['raw']}, {name}", "raw", float(figure.facts["raw"])))
+                    found.append(Bar(f"{words['raw']}{comma}{name}", "raw", float(figure.facts["raw"])))
         for key, figure in figures.items():
             parts = key.split(".")
             if parts[0] == "peer" and parts[1] != "ratio" and parts[2] == database:
-                weaker = f" ({words['weaker']})" if figure.facts.get("weaker") else ""
-                found.append(Bar(f"{parts[1].removesuffix('-normal')}, {name}{weaker}", "peer", figure.value))
+                weaker = (f" ({words['weaker']})" if lang == "en" else f"（{words['weaker']}）") if figure.facts.get("weaker") else ""
+                found.append(Bar(f"{parts[1].removesuffix('-normal')}{comma}{name}{weaker}", "peer", figure.value))
     return sorted(found, key=lambda bar: -bar.value)
 
 
@@ -89,6 +90,8 @@ def chart(figures: Mapping[str, Figure], lang: str) -> str:
         height += LINES_HEIGHT
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img"'
             f' aria-label={quoteattr(words["what"])}>\n<title>{escape(words["what"])}</title>\n<style>{STYLE}</style>\n'
+            # A viewer that knows no themes shows dark words: on a card of their own they are read on any page.
+            f'<rect class="card" width="{WIDTH}" height="{height}" rx="6"/>\n'
             + "\n".join(body) + "\n</svg>\n")
 
 

@@ -148,7 +148,12 @@ class _SqliteSession(Session):
 
     def insert(self, table: str, columns: Sequence[str], rows: Rows) -> None:
         names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
+        alone = not self.raw.in_transaction
+        if alone:
+            self.raw.execute("BEGIN IMMEDIATE")
         self.raw.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - our own names
+        if alone:
+            self.raw.execute("COMMIT")
 
     def bare(self) -> list[str]:
         found = self.rows("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL")

@@ -35,10 +35,13 @@ def bench_growth(run: Run) -> Iterator[Figure]:
 
 def _measured(run: Run, database: Database, size: int) -> tuple[float, float]:
     """Return the seconds of an idle sweep and the cases a second that one sweep in this process drains, medians of the rounds."""
-    base = f"crisis_bench_growth_{size}"
     due = min(run.growth_due, size // 2)
     progress(f"growth {database.name}: a city of {size:,}")
-    build(database, base, run.base, size, due, schools=run.schools)
+    if size == run.cases:   # the city that the other parts have is of this size
+        base, due = run.city(database), min(due, run.due)
+    else:
+        base = f"crisis_bench_growth_{size}"
+        build(database, base, run.base, size, due, schools=run.schools)
     try:
         idles, rates = [], []
         for _round in range(run.rounds):
@@ -47,10 +50,12 @@ def _measured(run: Run, database: Database, size: int) -> tuple[float, float]:
                     idles.append(median_of(engine.sweep, 200))
                 with ce.open_engine(url, clock=SettableClock(run.now)) as engine:
                     begin = time.perf_counter()
-                    report = engine.sweep()
+                    report = engine.sweep(limit=due)
                     rates.append(due / (time.perf_counter() - begin))
                 if report.raised != due:
                     sys.exit(f"the sweep raised {report.raised} of {due} among {size}")
     finally:
-        database.drop(base)
+        progress("")
+        if size != run.cases:
+            database.drop(base)
     return statistics.median(idles), statistics.median(rates)

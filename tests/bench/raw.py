@@ -59,19 +59,16 @@ def _cases(session: Session, ids: Sequence[int]) -> tuple[list[str], list[tuple[
 
 def raw_limit(database: Database, before: str, work: Work) -> float:
     """Return how many cases of that work a second the plain driver writes into a fresh copy, in batches, each one durable."""
-    with database.copied(before, f"{before}_raw") as url, ce.open_engine(url) as engine:   # for its connection's settings
-        with _driver(engine) as driver:
-            writer = _sqlite_batch if database.name == "sqlite" else _postgres_batch
-            if database.name != "sqlite":
-                columns = ", ".join(f'"{name}"' for name in work.changed[0])
-                driver.execute(f"CREATE TEMP TABLE stage AS SELECT id, {columns} FROM crisis_case LIMIT 0")  # noqa: S608 - our own names
+    with database.copied(before, f"{before}_raw") as url, ce.open_engine(url) as engine:
+        return len(work.order) / timed(lambda: write_raw(database, engine, work))
 
-        def write() -> None:
-            for start in range(0, len(work.order), BATCH):
-                with _driver(engine) as cursor:
-                    writer(cursor, work, work.order[start:start + BATCH])
 
-        return len(work.order) / timed(write)
+def write_raw(database: Database, engine: ce.Engine, work: Work) -> None:
+    """Write the work by the plain driver, on a connection with the settings of our store."""
+    writer = _sqlite_batch if database.name == "sqlite" else _postgres_batch
+    for start in range(0, len(work.order), BATCH):
+        with _driver(engine) as cursor:
+            writer(cursor, work, work.order[start:start + BATCH])
 
 
 @contextmanager
@@ -94,11 +91,11 @@ def _sqlite_batch(cursor: Any, work: Work, ids: Sequence[int]) -> None:  # noqa:
 def _postgres_batch(cursor: Any, work: Work, ids: Sequence[int]) -> None:  # noqa: ANN401 - the driver's
     names, rows = work.changed
     listed, sets = ", ".join(f'"{name}"' for name in names), ", ".join(f'"{name}" = stage."{name}"' for name in names)
+    cursor.execute(f"CREATE TEMP TABLE stage ON COMMIT DROP AS SELECT id, {listed} FROM crisis_case LIMIT 0")  # noqa: S608 - our own names
     with cursor.copy(f"COPY stage (id, {listed}) FROM STDIN") as copy:
         for one in ids:
             copy.write_row((one, *rows[one]))
     cursor.execute(f"UPDATE crisis_case SET {sets} FROM stage WHERE crisis_case.id = stage.id")  # noqa: S608 - our own names
-    cursor.execute("TRUNCATE stage")
     for table, (columns, by_case) in work.added.items():
         quoted = ", ".join(f'"{name}"' for name in columns)
         with cursor.copy(f"COPY {table} ({quoted}) FROM STDIN") as copy:

@@ -42,11 +42,22 @@ class Run:
 
     def __post_init__(self) -> None:
         self.base = next_monday(datetime.now(UTC))
-        if self.keep is not None and self._note.exists():
-            kept = json.loads(self._note.read_text(encoding="utf-8"))
-            if (kept["cases"], kept["due"]) != (self.cases, self.due):
-                sys.exit(f"{self.keep} keeps a city of {kept['cases']:,} cases, {kept['due']:,} due. Ask for these, or empty the folder.")
-            self.base = datetime.fromisoformat(kept["base"])
+        if self.keep is None or not self._note.exists():
+            self.clear()   # what a run left that was broken off is of another week
+            return
+        kept = json.loads(self._note.read_text(encoding="utf-8"))
+        if {name: kept.get(name) for name in self._size} != self._size:
+            sys.exit(f"{self.keep} keeps a city of {kept['cases']:,} cases, {kept['due']:,} due. Ask for these, or empty the folder.")
+        self.base = datetime.fromisoformat(kept["base"])
+
+    def clear(self) -> None:
+        """Afterwards no database has the city."""
+        for database in self.databases:
+            database.drop(CITY)
+
+    @property
+    def _size(self) -> dict[str, int | None]:
+        return {"cases": self.cases, "due": self.due, "schools": self.schools}
 
     @property
     def _note(self) -> Path:
@@ -62,7 +73,7 @@ class Run:
         if not database.exists(CITY):
             build(database, CITY, self.base, self.cases, self.due, schools=self.schools)
             if self.keep is not None:
-                self._note.write_text(json.dumps({"cases": self.cases, "due": self.due, "base": self.base.isoformat()}), encoding="utf-8")
+                self._note.write_text(json.dumps({**self._size, "base": self.base.isoformat()}), encoding="utf-8")
         return CITY
 
 
@@ -77,7 +88,7 @@ def next_monday(now: datetime) -> datetime:
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a process that finds its bytecode, as an installation does."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE" and not name.startswith("CRISIS_")}
-    return {**kept, "CRISIS_MASTER_KEY": MASTER_KEY, "CRISIS_HOME": tempfile.gettempdir(), **(more or {})}
+    return {**kept, "CRISIS_MASTER_KEY": MASTER_KEY, "CRISIS_HOME": os.environ.get("CRISIS_HOME", tempfile.gettempdir()), **(more or {})}
 
 
 def crisis(*arguments: str) -> list[str]:

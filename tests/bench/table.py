@@ -41,7 +41,7 @@ def _row(en: str, zh: str, cell_en: str, cell_zh: str, asked: str = "") -> Row:
 
 ROWS = (
     _row("sweep, escalations a second, one process", "sweep，每秒升级数，一个进程", "<sweep.DB.1> NAME", "NAME <sweep.DB.1>", "12,000"),
-    _row("the same, two processes", "同上，两个进程", "<sweep.DB.2> NAME", "NAME <sweep.DB.2>", "20,000 PostgreSQL"),
+    _row("the same, two processes", "同上，两个进程", "<sweep.DB.2> NAME", "NAME <sweep.DB.2>"),
     _row("the same rows by the plain driver", "同样的行由驱动直接写入", "<sweep.DB.1:raw> NAME", "NAME <sweep.DB.1:raw>"),
     Row("APScheduler 3, jobs that do nothing", "APScheduler 3，空任务",
         "<peer.apscheduler.sqlite> SQLite; <peer.apscheduler-normal.sqlite> SQLite, not safe from a power cut",
@@ -51,6 +51,9 @@ ROWS = (
     _row("DBOS, workflows that do nothing", "DBOS，空流程", "<peer.dbos.DB> NAME", "NAME <peer.dbos.DB>"),
     _row("one process to the fastest equally durable peer", "一个进程与同等持久性的最快同类之比",
          "<peer.ratio.DB>x NAME", "NAME <peer.ratio.DB> 倍", "15x"),
+    _row("the daemon, the same backlog by the wall clock", "守护进程按真实时钟清空同样的积压",
+         "<daemon.DB.1> NAME", "NAME <daemon.DB.1>", "12,000"),
+    _row("the same, two daemons", "同上，两个守护进程", "<daemon.DB.2> NAME", "NAME <daemon.DB.2>", "20,000 PostgreSQL"),
     _row("an operator's command while a backlog drains", "积压清空期间操作员的一条命令",
          "p50 <wait.DB> ms, at most <wait.DB:max> ms NAME", "NAME 中位 <wait.DB> ms，最长 <wait.DB:max> ms", "< 300 ms"),
     _row("lateness of a rung, a steady number due each second", "每秒稳定到期时的迟延",

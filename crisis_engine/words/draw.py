@@ -1,0 +1,67 @@
+"""What drawings of definitions say, and `crisis definitions draw`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+DRAW: Mapping[str, tuple[str, str]] = MappingProxyType({
+    "help.definitions draw": ("画出流程或逾期阶梯；可叠加一个个案走过的路。",
+                              "Draw a workflow or its ladders; a case's way may be drawn over it."),
+    "option.ladder": ("画逾期阶梯（泳道图），而不是流程。", "Draw the ladders as swim-lanes, not the stages."),
+    "option.case": ("叠加此个案走过的路；须有权阅读，阅读会留痕。",
+                    "Draw this case's way over it; you must be allowed to read it, and the reading is logged."),
+    "option.format": ("格式 svg、mermaid 或 text；默认按文件名，无文件时为 text。",
+                      "svg, mermaid or text; by default what the file's name says, text without a file."),
+    "option.policy": ("时限取自哪个政策文件。", "The policy whose numbers are drawn."),
+    "draw.written": ("已画入 {file}（{size} 字节）。", "Drawn into {file} ({size} bytes)."),
+    "draw.format.message": ("没有格式 {name}。", "There is no format {name}."),
+    "draw.format.way_out": ("可用 svg、mermaid、text。", "Use svg, mermaid or text."),
+    "draw.kind.message": ("{name} 既不是流程也不是时限文件，画不出来。",
+                          "{name} is neither a workflow nor a policy: there is nothing to draw."),
+    "draw.kind.way_out": ("见 crisis definitions list。", "See crisis definitions list."),
+    "draw.other_workflow.message": ("该个案走的是 {workflow}，不是 {name}。", "That case follows {workflow}, not {name}."),
+    "draw.other_workflow.way_out": ("请画该个案的流程。", "Draw the workflow of the case."),
+
+    "role.first_receiver": ("首接人", "first receiver"),
+    "role.on_site": ("在场人员", "whoever is on site"),
+    "role.second_signer": ("第二签字人", "second signer"),
+
+    # ---- in the picture --------------------------------------------------------------------------------------------------
+    "draw.short.red": ("红", "red"),
+    "draw.short.orange": ("橙", "orange"),
+    "draw.short.yellow": ("黄", "yellow"),
+    "draw.short.blue": ("蓝", "blue"),
+    "draw.short.unrated": ("未定", "unrated"),
+    "draw.lead": ("主办：{tier}", "led by: {tier}"),
+    "draw.clock": ("{clock}（{who}）", "{clock} ({who})"),
+    "draw.move": ("{move}（{who}）", "{move} ({who})"),
+    "draw.second": ("[两人]", "[two persons]"),
+    "draw.and_more": ("{said} 等，另 {count} 种岗位", "{said} and {count} more roles"),
+    "draw.many": ("{count} 个阶段（见下）", "{count} stages (see below)"),
+    "draw.entered": ("进入 {when}", "entered {when}"),
+    "draw.opens": ("开启", "What opens a case"),
+    "draw.from_many": ("可从多个阶段办理", "Moves from many stages"),
+    "draw.listed": ("{move}：{stages}", "{move}: {stages}"),
+    "draw.other_clocks": ("不属于某一阶段的时限", "Clocks of no one stage"),
+    "draw.stay": ("不改变阶段的办理事项", "Moves that stay in the stage"),
+    "draw.way": ("个案 {number} 走过的路", "The way of case {number}"),
+    "draw.while.danger": ("此刻危险期间", "while there is danger"),
+    "draw.while.raised": ("上级负责期间", "while a higher level answers"),
+    "draw.from_risk": ("首次达到{risk}时起，一次", "once, from {risk} on"),
+    "draw.on": ("一次，起于：{moves}", "once, on: {moves}"),
+    "draw.on.proposed": ("提出待第二人确认的事项", "a proposal that waits for a second person"),
+    "draw.on.unidentified": ("不知道学生是谁", "nobody knows who the child is"),
+    "draw.ladder": ("逾期阶梯 {name}", "Ladder {name}"),
+    "draw.ladders": ("逾期阶梯  {name}", "Ladders  {name}"),
+    "draw.climbed_by": ("适用时限：{clocks}", "climbed by: {clocks}"),
+    "draw.raise": ("上报至{tier}", "raise to {tier}"),
+    "draw.raise_next": ("上报至再上一级", "raise to the next level above"),
+    "draw.tell": ("通知{who}", "tell {who}"),
+    "draw.engine_move": ("系统办理 {move}", "the engine makes {move}"),
+    "draw.alarm": ("最终警报", "terminal alarm"),
+    "draw.when_due": ("到期时", "when due"),
+    "draw.after_due": ("逾期 {span}", "{span} late"),
+    "draw.again_every": ("此后每 {span}", "then every {span}"),
+    "draw.fired": ("已触发 {when}", "fired {when}"),
+})

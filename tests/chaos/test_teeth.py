@@ -1,0 +1,29 @@
+"""The harness has teeth: each planted bug turns it red within the seeds of every run, and says what it found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pytest
+
+from tests.chaos.city import Flawed, Simulation
+from tests.chaos.plant import PLANTS
+
+SEEDS = 12
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def test_a_planted_bug_is_found(plant: Callable[[ExitStack], None]) -> None:
+    found = []
+    for seed in range(SEEDS):
+        with ExitStack() as stack:
+            plant(stack)
+            try:
+                Simulation(seed).run()
+            except Flawed as flaw:
+                found.append(str(flaw))
+        if found and re.search(PLANTS[plant], found[-1]):
+            return
+    pytest.fail(f"{plant.__doc__} Nobody saw it in {SEEDS} seeds; seen: {found}")
