@@ -223,10 +223,13 @@ class Life:
     def _holder(self, case: Case, roles: tuple[str, ...], but: str = "") -> str:
         if self.rnd.random() < 0.1:
             return self.rnd.choice([*self.staff, "p-nobody", "engine", *CHILDREN])
-        fits = [duty.person for duty in self.posts if duty.unit in paths(case.unit) and duty.role in roles and duty.person != but]
+        fits: list[str] = [
+            duty.person for duty in self.posts if duty.unit in paths(case.unit) and duty.role in roles and duty.person != but
+        ]
         if case.answers is not None and "tier_holder" in roles:
             fits.append(case.answers)
-        return self.rnd.choice(fits or self.staff)
+        chosen: str = self.rnd.choice(fits or self.staff)
+        return chosen
 
     def _value(self, case: Case, move: MoveDef, field: FieldDef) -> object:
         rnd, procedure = self.rnd, self.book.pinned(case)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,10 @@ from crisis_engine.cli.command import command
 from crisis_engine.cli.console import Console, channels_of
 from crisis_engine.cli.failure import bad_input
 from crisis_engine.core.errors import StoreError
+
+if TYPE_CHECKING:
+    from crisis_engine.engine import Engine
+    from crisis_engine.engine.sweep import Pace
 
 DIGITS = 3
 """A share of more than 999 sweepers is a slip of the keyboard."""
@@ -27,7 +31,7 @@ def sweep(
     if not (slash and place.isdecimal() and sweepers.isdecimal() and len(sweepers) <= DIGITS and 1 <= int(place) <= int(sweepers)):
         raise bad_input("usage.share", given=share)
     with console.engine() as engine:
-        report = engine.sweep(limit=limit, share=(int(place) - 1, int(sweepers)))
+        report = engine.sweep(limit=limit, share=(int(place) - 1, int(sweepers)), pace=_pace(engine) if int(sweepers) > 1 else None)
     if console.as_json:
         console.json(report.to_json())
         return
@@ -36,6 +40,15 @@ def sweep(
         console.print(console.say("sweep.failed", failed=report.failed), "bold red")
     if report.next_at is not None:
         console.print(console.say("sweep.next", when=console.when(report.next_at)))
+
+
+def _pace(engine: Engine) -> Pace:
+    """Return the daemon's pace for a sweep that shares the database with others: a person's command waits for none of them."""
+    from crisis_engine.daemon.meter import Meter
+    from crisis_engine.daemon.pace import BatchPace
+    from crisis_engine.daemon.vitals import Vitals
+
+    return BatchPace(Vitals(), Meter(), engine.now)
 
 
 @command("deliver", "crisis deliver --to crisis-notices.jsonl")

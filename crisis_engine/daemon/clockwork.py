@@ -50,8 +50,8 @@ class Clockwork:
         if not isinstance(engine.store, Store):
             raise BadInput("A daemon does not run inside a host's transaction.", way_out="Give it an engine of its own.")
         self.store = engine.store
-        self._backlog = False
-        self.store.limit_cache(lambda: LARGE_CACHE if self._backlog else SMALL_CACHE)
+        self.backlog = False
+        self.store.limit_cache(lambda: LARGE_CACHE if self.backlog else SMALL_CACHE)
         self.pace = BatchPace(vitals, meter, engine.now)
         self.definitions = engine.reload()
         now = engine.now()
@@ -104,9 +104,9 @@ class Clockwork:
     def _sweep(self, now: datetime) -> bool:
         """Sweep; return whether anything was written. A large backlog is divided with processes of its own."""
         with self.store.reading() as tx:
-            self._backlog = tx.due_count(now, BACKLOG) >= BACKLOG
+            self.backlog = tx.due_count(now, BACKLOG) >= BACKLOG
         if self.workers.most > 1:
-            self.workers.help(large=self._backlog)
+            self.workers.help(large=self.backlog)
         report = self.engine.sweep(pace=self.pace, share=self.workers.share)
         self._swept = time.monotonic()
         self.meter.cases.inc(report.cases)

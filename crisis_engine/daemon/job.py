@@ -26,6 +26,9 @@ KEYS, PRESENCES, DONE, SILENT = timedelta(days=30), timedelta(days=90), timedelt
 SENT_IDLE = 60.0
 """Seconds after which the outbox is looked through though nothing in it is due."""
 
+BESIDE, FEW = 2.0, 100
+"""While a large backlog is swept, so many messages are sent every so many seconds: whoever is owed one hears that something is up."""
+
 MOST = 100_000
 """So many unfired rungs are counted; more is no other alarm."""
 
@@ -56,10 +59,12 @@ class Jobs:
         pulse, mono = self.vitals.pulse, time.monotonic()
         if not (self.allowed and self.engine.channels and pulse is not None):
             return
+        if self.works.backlog and "sweep" in self.vitals.running and mono - self._sent < BESIDE:
+            return   # both write: what is due is found first, and some are told meanwhile
         due = pulse.try_at is not None and pulse.try_at <= self.engine.now()
         if due or self._owed or mono - self._sent > SENT_IDLE:
             self._sent, self._owed = mono, False
-            report = self.engine.deliver()
+            report = self.engine.deliver(limit=FEW if self.works.backlog and "sweep" in self.vitals.running else None)
             self.meter.sent.inc(report.sent)
             self.meter.unsent.inc(report.failed)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from crisis_engine import definitions
 from crisis_engine.core.access import Filter, Term
-from crisis_engine.core.errors import BadInput
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.replay import Lived, lived, replay
 from crisis_engine.core.resolve import Resolver
@@ -61,7 +60,7 @@ class Backtest(Worlds):
         """Replay every case under this person's units under another policy, a name or a path, and count.
 
         What a replay is stands in core/replay.py. Cases that concern whoever asks are left out, and no number of a case is told.
-        Raises DefinitionError for a faulty policy, NotAllowed, BadInput where there is no case.
+        Raises DefinitionError for a faulty policy, NotAllowed.
         """
         doc = definitions.load_policy_doc(policy)
         counted: Counts = {name: Counter() for name in ("cases", *MEASURES, "told", "rungs", "raised", "alarms")}
@@ -81,8 +80,6 @@ class Backtest(Worlds):
             least = self._sources.access.least_count
         log("definitions.backtested", by=by)
         cases = counted.pop("cases")
-        if not cases:
-            raise BadInput("Nothing can be replayed: no case lies under your units.", way_out="Ask again when there are some.")
         replayed, skipped, failed = (_whole(cases["cases", name], least) for name in ("replayed", "skipped", "failed"))
         return BacktestView(policy, replayed, skipped, failed, _cells(counted, least))
 

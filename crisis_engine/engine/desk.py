@@ -214,6 +214,8 @@ class Desk(Worlds):
             last = tx.heartbeats().get("sweep")
         if last is not None and timedelta() <= now - last < _BEAT:
             return
+        if last is not None and now < last <= self.now():
+            return   # another sweep began after this one and ended before it
         if last is not None and now - last > GAP:
             log("sweep.gap", since=last.isoformat(), until=now.isoformat(), fired=report.rungs)
         with self.store.writing(alone=last is not None and now < last) as tx:

@@ -44,9 +44,6 @@ RULES: Mapping[str, str] = {
     "{place}: there is no such definition.": "{place}：没有这个定义。",
     "Known: {names}; or give a path.": "可用的有：{names}；或写文件路径。",
 
-    "Nothing can be replayed: no case lies under your units.": "没有可以重放的：你所辖的单位没有个案。",
-    "Ask again when there are some.": "有了个案再来。",
-
     # ---- moves -----------------------------------------------------------------------------------------------------------
     "There is no move {move} here.": "这里没有办理事项 {move}。",
     "See `crisis moves`.": "请看 `crisis moves`。",

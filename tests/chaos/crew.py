@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -117,7 +117,7 @@ class Crew:
         file = self.folder / f"{name}.fell"
         return file.read_text(encoding="utf-8") if file.exists() else "without a word"
 
-    def judge(self, url: str = "", unasked: frozenset[str] = frozenset()) -> list[str]:
+    def judge(self, url: str = "", unasked: Collection[str] = ()) -> list[str]:
         """Let one last process do what is owed, then return every flaw that is found."""
         for name in list(self.pids):
             self.kill(name)

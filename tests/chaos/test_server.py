@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -49,35 +50,39 @@ def say(what: str, crew: Crew) -> None:
 def test_kills_and_stops_on_postgresql_lose_nothing_and_double_nothing(postgres_url: str, tmp_path: Path) -> None:
     with Crew(postgres_url, tmp_path / "heard", SEED) as crew:
         crew.rage(KILLS)
-        flaws = crew.judge(unasked=frozenset({"settings"}))   # the tests' server does not sync: it outlives these kills
+        flaws = crew.judge(unasked={"settings"})   # the tests' server does not sync: it outlives these kills
     say("PostgreSQL", crew)
     assert flaws == []
     assert crew.faults["acknowledged"]
     assert crew.faults["rungs"]
 
 
-def test_a_connection_lost_inside_a_transaction_is_one_plain_error_at_every_later_step(durable: tuple[Server, str]) -> None:
+def lose(server: Server, name: str, tx: Tx) -> None:
+    """End this transaction's connection from the server's side, and hear of it."""
+    server.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND state LIKE 'idle in%'")  # noqa: S608 - ours
+    with pytest.raises(StoreError, match="connection to the database was lost"):
+        tx.heartbeat("sweep", EXAMPLE_NOW)
+
+
+def lose_and_go_on(server: Server, name: str, store: Store, what: str) -> None:
+    """Lose the connection inside a transaction and go on as somebody who did not look at the error."""
+    with store.writing() as tx, tx.whole() if what == "savepoint" else nullcontext():
+        lose(server, name, tx)
+        if what != "end":
+            tx.counts()
+
+
+@pytest.mark.parametrize("what", ["ask", "savepoint", "end"])
+def test_a_connection_lost_inside_a_transaction_is_one_plain_error_at_every_later_step(durable: tuple[Server, str], what: str) -> None:
     server, name = durable
     store = Store.open(server.url(name), create=False)
-
-    def lose(tx: Tx) -> None:
-        server.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND state LIKE 'idle in%'")
-        with pytest.raises(StoreError, match="connection to the database was lost"):
+    try:
+        with pytest.raises(StoreError, match="" if what == "end" else "connection to the database was lost"):
+            lose_and_go_on(server, name, store, what)
+        with store.writing() as tx:
             tx.heartbeat("sweep", EXAMPLE_NOW)
-
-    with pytest.raises(StoreError, match="connection to the database was lost"), store.writing() as tx:
-        lose(tx)
-        tx.counts()                       # whoever went on hears it again
-    with pytest.raises(StoreError), store.writing() as tx:
-        lose(tx)                          # and whoever only ends, too
-    with pytest.raises(StoreError, match="connection to the database was lost"), store.writing() as tx, tx.whole():
-        lose(tx)
-        tx.counts()
-    with pytest.raises(StoreError), store.writing() as tx:
-        server.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND state LIKE 'idle in%'")
-    with store.writing() as tx:
-        tx.heartbeat("sweep", EXAMPLE_NOW)
-    store.close()
+    finally:
+        store.close()
 
 
 def test_cut_and_half_open_connections_and_a_server_without_power_lose_nothing(durable: tuple[Server, str], tmp_path: Path) -> None:
