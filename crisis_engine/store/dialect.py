@@ -18,7 +18,6 @@ BEGIN = "crisis_begin"
 
 _DRIVERS = {"sqlite": ("", "pysqlite"), "postgresql": ("", "psycopg")}
 _ROOMS = {"sqlite": "crisis_engine.store.sqlite", "postgresql": "crisis_engine.store.postgres"}
-_EXAMPLE = 'Write it such as "sqlite:///crisis.db" or "postgresql://user@host/crisis".'
 
 
 class Dialect(Protocol):
@@ -54,14 +53,15 @@ def parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise StoreError("This is no database URL.", way_out=_EXAMPLE) from None
+        raise StoreError("This is no database URL.",
+                         way_out='Write it such as "sqlite:///crisis.db" or "postgresql://user@host/crisis".') from None
     drivers = _DRIVERS.get(parsed.get_backend_name())
     try:
         known = drivers is not None and parsed.drivername.partition("+")[2] in drivers
     except ArgumentError:
         known = False
     if not known:
-        raise StoreError(f"{parsed.drivername} databases are not known.", way_out=_EXAMPLE)
+        raise StoreError(f"{parsed.drivername} databases are not known.", way_out='Write it such as "sqlite:///crisis.db" or "postgresql://user@host/crisis".')
     if parsed.get_backend_name() == "postgresql":
         if util.find_spec("psycopg") is None:
             raise StoreError("The driver for PostgreSQL is not installed.", way_out="Run `pip install 'crisis-engine[postgres]'`.")
@@ -82,7 +82,7 @@ def masked(url: str) -> str:
 def dialect_named(name: str) -> Dialect:
     """Return the room of a database by SQLAlchemy's name of it; StoreError for one that is not known."""
     if name not in _ROOMS:
-        raise StoreError(f"{name} databases are not known.", way_out=_EXAMPLE)
+        raise StoreError(f"{name} databases are not known.", way_out='Write it such as "sqlite:///crisis.db" or "postgresql://user@host/crisis".')
     return cast("Dialect", import_module(_ROOMS[name]))   # PostgreSQL's driver costs 120 ms, which only its users pay
 
 
