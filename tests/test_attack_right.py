@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from crisis_engine import CommandRejected, NotFound, open_engine
 from crisis_engine.definitions import load_access
@@ -52,7 +53,7 @@ def test_an_operator_whom_a_case_concerns_learns_of_it_by_no_rehearsal(two: City
     number = reported(two)
     two.engine.act(number, "withhold_from_guardian", by=COUNSELOR, fields={"because": "x"})
     with two.engine.store.writing() as tx:
-        tx.connection.exec_driver_sql(f"INSERT INTO crisis_recusal SELECT id, '{OPERATOR}' FROM crisis_case")
+        tx.connection.execute(text("INSERT INTO crisis_recusal SELECT id, :person FROM crisis_case"), {"person": OPERATOR})
     told = two.engine.rehearse_migration("xinyang_v1", nearer, by=OPERATOR)
     assert told == MigrationReport("xinyang_v1", nearer), "as if there were no such case"
     assert two.engine.rehearse_migration("xinyang_v1", nearer, by=SECOND).stuck == [(number, "proposal", "withhold_from_guardian")]

@@ -81,6 +81,8 @@ class Delivery:
     clock: Callable[[], datetime]
     lang: str
     link: str
+    go_on: Callable[[], bool] = lambda: True
+    stopped: bool = False
     jitter: Callable[[], float] = field(default_factory=lambda: chance)
     sent: int = 0
     failed: int = 0
@@ -91,11 +93,11 @@ class Delivery:
     def run(self, limit: int | None) -> DeliverReport:
         """Share out what is due and send it until nothing is, or until `limit` messages were tried."""
         now = self.clock()
-        while self.channels:
+        while self.channels and not self.stopped:
             with self.store.writing() as tx:
                 shared = self._mailroom(tx, now).share_out(BATCH)
             before = self.sent + self.failed
-            while limit is None or self.sent + self.failed < limit:
+            while not self.stopped and (limit is None or self.sent + self.failed < limit):
                 if not self._send_some(CLAIM if limit is None else min(CLAIM, limit - self.sent - self.failed)):
                     break
             if (not shared and self.sent + self.failed == before) or (limit is not None and self.sent + self.failed >= limit):
@@ -119,7 +121,7 @@ class Delivery:
         if not letters:
             return False
 
-        outcomes = [self._send(letter) for letter in letters]
+        outcomes = [self._send(letter) if not self.stopped else Outcome(letter, tried=False) for letter in letters]
 
         with self.store.writing() as tx:
             tx.outbox_turn()
@@ -212,6 +214,7 @@ class Delivery:
             failure = DeliveryFailed("the channel broke.", unsure=True)
         else:
             failure = None
+        self.stopped = not self.go_on()
         if failure is not None:
             self.failures[channel.name] = self.failures.get(channel.name, 0) + (not failure.final)
             return Outcome(letter, failure=failure)
