@@ -182,9 +182,10 @@ class Delivery:
         channel = next((one for one in self.channels if one.name == row.channel), None)
         if channel is None:
             return Outcome(letter, failure=DeliveryFailed("no address" if row.channel == NOWHERE else "no such channel", final=True))
+        now = self.clock()
+        letter = self._today(letter)
         if not letter.notices and letter.digest is None:
             return Outcome(letter)   # whoever it was for is recused by now: there is nothing to send
-        now = self.clock()
         failure: DeliveryFailed | None
         longest = getattr(channel, "longest", _LONGEST)
         ends = row.lease_until or now
@@ -193,9 +194,6 @@ class Delivery:
             return Outcome(letter, tried=False, rests_until=rests)
         if self.failures.get(channel.name, 0) >= MOST_FAILED or now + longest >= ends:
             return Outcome(letter, tried=False)
-        letter = self._today(letter)
-        if not letter.notices and letter.digest is None:
-            return Outcome(letter)
         try:
             answer = channel.send(self._composed(letter, rule, now))
         except DeliveryFailed as error:
