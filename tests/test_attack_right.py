@@ -52,7 +52,7 @@ def test_an_operator_whom_a_case_concerns_learns_of_it_by_no_rehearsal(two: City
     number = reported(two)
     two.engine.act(number, "withhold_from_guardian", by=COUNSELOR, fields={"because": "x"})
     with two.engine.store.writing() as tx:
-        tx.connection.exec_driver_sql(f"INSERT INTO crisis_recusal SELECT id, '{OPERATOR}' FROM crisis_case")
+        tx.connection.exec_driver_sql("INSERT INTO crisis_recusal SELECT id, ? FROM crisis_case", (OPERATOR,))
     told = two.engine.rehearse_migration("xinyang_v1", nearer, by=OPERATOR)
     assert told == MigrationReport("xinyang_v1", nearer), "as if there were no such case"
     assert two.engine.rehearse_migration("xinyang_v1", nearer, by=SECOND).stuck == [(number, "proposal", "withhold_from_guardian")]
