@@ -32,7 +32,7 @@ SOAK = bool(os.environ.get("CRISIS_SOAK"))
 FILES = 10_000 if SOAK else 1_500
 PROVEN = 12 if SOAK else 2      # of the files that are taken, so many are proven too
 SLOWEST = 2.0                   # seconds of the processor for one file
-KINDS = {"workflows": ("school_crisis_v1", "glass_review_v1"), "policies": ("default_v1", "xinyang_v1"), "access": ("access_v1",),
+KINDS = {"workflows": ("school_crisis_v1", "glass_review_v1", "leave_v1", "supervision_v1"), "policies": ("default_v1", "xinyang_v1"), "access": ("access_v1",),
          "retention": ("retention_v1",)}
 
 _watched: list[str] | None = None
