@@ -173,7 +173,8 @@ class Table:
         """Return a span that a calendar can reach."""
         span = self.parsed(name, parse_span)
         if (span.wall > WALL_MOST) if span.is_wall else (span.amount > DAYS_MOST):
-            self.refuse(f"{span} is longer than anything here can last.", name, way_out=f"Write at most {WALL_MOST.days}d, or {DAYS_MOST}wd.")
+            way_out = f"Write at most {WALL_MOST.days}d, or {DAYS_MOST}wd."
+            self.refuse(f"{span} is longer than anything here can last.", name, way_out=way_out)
         return span
 
     def wall_span(self, name: str) -> Span:
@@ -245,7 +246,9 @@ def _is_deep(data: object) -> bool:
     """Whether a document goes deeper than any definition does; asked first, for whatever quotes a value goes down into it."""
     level = [data]
     for _depth in range(_DEEPEST):
-        level = [item for each in level if isinstance(each, Mapping | list) for item in (each.values() if isinstance(each, Mapping) else each)]
+        tables = [each.values() if isinstance(each, Mapping) else each for each in level
+                  if isinstance(each, Mapping | list) and len(each) <= MOST_ENTRIES]   # a longer one is refused for its length
+        level = [item for table in tables for item in table]
         if not level:
             return False
     return True

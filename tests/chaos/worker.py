@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from select import select
 from traceback import format_exc
-from typing import Any
+from typing import Any, NoReturn
 
 from crisis_engine import CrisisError, Engine, open_engine
 from crisis_engine.core.errors import Busy, StoreError
@@ -74,15 +74,19 @@ class Book:
 def live(task: Task) -> None:
     """Do the task until somebody ends this process; a database that is away is waited for."""
     log = os.open(Path(task.folder) / f"{task.name}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    rnd = Random(task.seed)
+    commands, again = _commands(task.name, rnd), list(task.again)
     while True:
         try:
             with open_engine(task.url, clock=task.now, channels=(Book(task),), create=False) as engine:
-                _write(engine, task, log) if task.role == "writer" else _watch_over(engine, log)
+                if task.role == "daemon":
+                    _watch_over(engine, log)
+                _write(engine, log, rnd, commands, again)
         except StoreError:
             _rest(0.02)
 
 
-def _watch_over(engine: Engine, log: int) -> None:
+def _watch_over(engine: Engine, log: int) -> NoReturn:
     while True:
         report = engine.sweep()
         engine.deliver()
@@ -90,11 +94,7 @@ def _watch_over(engine: Engine, log: int) -> None:
         _rest(0.02)
 
 
-def _write(engine: Engine, task: Task, log: int) -> None:
-    rnd = Random(task.seed)
-    commands = _commands(task.name, rnd)
-    again = list(task.again)
-    task.again.clear()
+def _write(engine: Engine, log: int, rnd: Random, commands: Iterator[dict[str, Any]], again: list[dict[str, Any]]) -> NoReturn:
     while True:
         command = again.pop(0) if again else next(commands)
         if command["what"] == "act" and "number" not in command["fields"]:
