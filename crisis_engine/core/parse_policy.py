@@ -166,6 +166,7 @@ def _clock(table: Table, ladders: Mapping[str, object], counts_as: Risk) -> Cloc
         again=again,
         cap=cap,
         not_after=not_after,
+        before=table.wall_span("before") if table.has("before") else None,
         remind=_reminders(table),
         pause=_pause(table.table_or_none("pause")),
         ladder_by_risk=by_risk,
