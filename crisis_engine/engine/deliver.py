@@ -69,6 +69,7 @@ class Outcome:
     failure: DeliveryFailed | None = None
     tried: bool = True
     rests_until: datetime | None = None    # it fell into quiet hours while it waited
+    at: datetime | None = None             # when this try began
 
 
 @dataclass(slots=True)
@@ -192,9 +193,10 @@ class Delivery:
         channel = next((one for one in self.channels if one.name == row.channel), None)
         if channel is None:
             return Outcome(letter, failure=DeliveryFailed("no address" if row.channel == NOWHERE else "no such channel", final=True))
+        now = self.clock()
+        letter = self._today(letter)
         if not letter.notices and letter.digest is None:
             return Outcome(letter)   # whoever it was for is recused by now: there is nothing to send
-        now = self.clock()
         failure: DeliveryFailed | None
         longest = getattr(channel, "longest", _LONGEST)
         ends = row.lease_until or now
@@ -219,7 +221,15 @@ class Delivery:
             self.failures[channel.name] = self.failures.get(channel.name, 0) + (not failure.final)
             return Outcome(letter, failure=failure)
         self.failures.pop(channel.name, None)
-        return Outcome(letter, answer=answer or "")
+        return Outcome(letter, answer=answer or "", at=now)
+
+    def _today(self, letter: Letter) -> Letter:
+        """Return the letter without what its person must not hear of by now: the messages before it may have taken minutes."""
+        with self.store.reading() as tx:
+            recused = tx.recused_among({one.notice.case for one in letter.notices})
+            hidden = frozenset(tx.recused_of(letter.row.person)) if letter.digest is not None else letter.hidden
+        notices = tuple(one for one in letter.notices if (one.notice.case, letter.row.person) not in recused)
+        return replace(letter, notices=notices, hidden=hidden)
 
     def _composed(self, letter: Letter, rule: Rule, now: datetime) -> Message:
         row, lang = letter.row, rule.lang or self.lang
@@ -250,7 +260,7 @@ class Delivery:
                 log("deliver.claim_lost", message=row.id)
                 return
             for one in ids:
-                tx.put_delivery(one, row.person, row.channel, now)
+                tx.put_delivery(one, row.person, row.channel, outcome.at or now)
             self.sent += not nothing
         else:
             self._failed(room, letter, failure)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 BATCH = 250
 """Cases moved in one transaction: nobody waits longer for the lock than for a large sweep."""
 
-Decide = Callable[["Tx", "Stored", "Resolver"], "Pen"]
+Decide = Callable[["Tx", "Stored", "Resolver"], "Pen | None"]
+"""What moving one case comes to; None for one that it is not about."""
 
 
 @dataclass(slots=True)
@@ -133,9 +134,11 @@ class Migrating(Pinned):
         if one.reverts is None:
             return _forward(before, after, **signed)
 
-        def back(tx: Tx, stored: Stored, resolver: Resolver) -> Pen:
+        def back(tx: Tx, stored: Stored, resolver: Resolver) -> Pen | None:
             events = list(tx.events(stored.case.number))
-            place = max(at for at, event in enumerate(events) if isinstance(event, Migrated) and event.procedure == before.hash)
+            place, came = next(((at, event) for at, event in reversed(list(enumerate(events))) if isinstance(event, Migrated)), (0, None))
+            if came is None or came.origin != after.hash:   # it began with this version, or came to it from another
+                return None
             until = place + 1
             while until < len(events) and events[until].kind == "clock_moved" and getattr(events[until], "why", "") == "migrated":
                 until += 1
@@ -173,8 +176,9 @@ class Migrating(Pinned):
                 why = hindrance(one.case, after, before, undo=undo)
                 if why is None:
                     pen = decide(tx, one, resolver)
-                    changes.append(change_of(one, pen))
-                    _count(part, one, pen)
+                    if pen is not None:
+                        changes.append(change_of(one, pen))
+                        _count(part, one, pen)
                 elif one.case.number not in hidden:
                     part.stuck.append((one.case.number, *why))
             if write and changes:
