@@ -38,11 +38,12 @@ def load_procedure(workflow: str = "school_crisis_v1", policy: str = "default_v1
 
     It holds afterwards what `check_workflow`, `check_together` and `check_stricter` say; a DefinitionError names file and key.
     """
+    workflow = _beside(workflow, policy)
     workflow_doc, policy_doc = load_workflow_doc(workflow), load_policy_doc(policy)
     files = (_file(workflow), _file(policy))
     procedure = Procedure.of(workflow_doc, policy_doc, files=files)
     check_workflow(procedure.workflow, files[0])
-    others = _other_clocks(procedure)
+    others = _other_clocks(procedure, policy)
     check_together(procedure.workflow, procedure.policy, load_access(access), files=files, other_clocks=others)
     return procedure
 
@@ -188,9 +189,16 @@ def _flattened(name_or_path: str, seen: tuple[str, ...]) -> tuple[Doc, Policy]:
     return whole, policy
 
 
-def _other_clocks(procedure: Procedure) -> frozenset[str]:
+def _beside(workflow: str, policy: str) -> str:
+    """Return where a workflow is that a host's own policy names: a file of that name beside the policy's, or what is shipped."""
+    own = Path(policy).with_name(f"{workflow}.toml")
+    return str(own) if _is_path(policy) and not _is_path(workflow) and own.is_file() else workflow
+
+
+def _other_clocks(procedure: Procedure, policy: str) -> frozenset[str]:
     """Return the clocks of the other workflows that the policy is for; read only where it has clocks that this one lacks."""
     others = [name for name in procedure.policy.applies_to if name != procedure.workflow.id]
     if not others or procedure.policy.clocks.keys() <= procedure.workflow.clocks.keys():
         return frozenset()
-    return frozenset(clock for name in others for clock in parse_workflow(load_workflow_doc(name), _file(name)).clocks)
+    files = [_beside(name, policy) for name in others]
+    return frozenset(clock for file in files for clock in parse_workflow(load_workflow_doc(file), _file(file)).clocks)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from crisis_engine.core.access import may_do
 from crisis_engine.core.case import Case
 from crisis_engine.core.commands import ANSWERS
-from crisis_engine.core.errors import NotFound, said
+from crisis_engine.core.errors import BadInput, NotFound, said
 from crisis_engine.core.model import Subject
 from crisis_engine.core.procedure import Procedure
+from crisis_engine.core.workflow import Workflow
 from crisis_engine.core.world import World
 from crisis_engine.store import Store, Stored, Tx
 from crisis_engine.store.key import CASE
@@ -184,6 +185,15 @@ def people_known(tx: Tx, people: Sequence[str]) -> None:
     for person in people:
         if tx.person(person) is None and tx.guardian(person) is None:
             raise NotFound(f"Nobody is known as {said(person)!r}.", way_out="Give the id of a person or guardian of the roster.")
+
+
+def refuse_subject(workflow: Workflow, child: Subject | None, above: Stored | None) -> None:
+    """Refuse a track that stands beside nothing, and a child in a case that is about a unit."""
+    if workflow.subject == "unit" and child is not None:
+        raise BadInput(f"{workflow.id} is about a unit and names no child.",
+                       way_out="Leave --subject out; link the case of a child where it belongs.")
+    if workflow.subject == "parent" and above is None:
+        raise BadInput(f"{workflow.id} stands beside a case and was given none.", way_out="Give --parent NUMBER.")
 
 
 def new_number() -> str:
