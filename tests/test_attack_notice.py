@@ -11,12 +11,14 @@ from sqlalchemy import text
 
 from crisis_engine import BadInput
 from crisis_engine.core.errors import DefinitionError
+from crisis_engine.core.model import Duty
 from crisis_engine.engine import deliver
-from crisis_engine.notify import Message, RecordingChannel, Rule, WebhookChannel, load_channels
+from crisis_engine.notify import MailChannel, Message, RecordingChannel, Rule, WebhookChannel, load_channels
 from crisis_engine.notify.template import load_templates
+from crisis_engine.roster import RosterSet
 
 from .receiver import SECRET, Receiver, receiving
-from .story import COUNSELOR, OPERATOR, PEER, VICE_PRINCIPAL, City
+from .story import CLASS, COUNSELOR, OPERATOR, PEER, SUBJECT_TEACHER, VICE_PRINCIPAL, City
 from .test_deliver import cleared, owe, rows, with_channels
 
 
@@ -117,6 +119,27 @@ def test_an_urgent_word_does_not_wait_behind_a_crowd_of_calm_ones(city: City, mo
     assert channel.sent[0].urgent
 
 
+def test_a_receiver_that_asks_for_a_days_patience_does_not_silence_what_is_urgent(city: City, receiver: Receiver) -> None:
+    case = cleared(city)
+    receiver.answers, receiver.headers = [429], {"retry-after": "86400"}
+    second = RecordingChannel(name="second", rule=Rule(fallback=True))
+    with with_channels(city, WebhookChannel("host", receiver.url, [SECRET]), second) as engine:
+        owe(city, case, [COUNSELOR], key="a", urgent=True)
+        for _ in range(5):
+            engine.deliver()
+            city.skip(minutes=5)
+    assert [message.to for message in second.sent] == [COUNSELOR]
+
+
+def test_a_channel_that_may_take_longer_than_a_claim_is_used_all_the_same(city: City) -> None:
+    case = cleared(city)
+    slow = RecordingChannel(name="slow")
+    slow.longest = MailChannel("mail", "localhost", "crisis@example.invalid", timeout=60).longest  # type: ignore[attr-defined]
+    with with_channels(city, slow) as engine:
+        owe(city, case, [COUNSELOR], key="a", urgent=True)
+        assert engine.deliver().sent == 1
+
+
 # ---- what is told to whom --------------------------------------------------------------------------------------------------------
 
 
@@ -138,6 +161,21 @@ def test_the_key_of_a_list_does_not_name_a_case_that_its_reader_may_not_hear_of(
     told, = channel.sent
     assert [line.number for line in told.lines] == [second.number]
     assert first.number not in repr(told)
+
+
+def test_of_somebody_who_is_not_reached_no_one_hears_who_may_not_know_of_the_case(city: City) -> None:
+    city.engine.import_roster(RosterSet(duties=(
+        Duty("subject_teacher", CLASS, COUNSELOR), Duty("subject_teacher", CLASS, SUBJECT_TEACHER),   # both teach the class
+    )))
+    case = cleared(city)
+    channel = RecordingChannel(name="other", rule=Rule(tries=1))
+    with with_channels(city, channel) as engine:
+        channel.fail = "down."
+        owe(city, case, [COUNSELOR], key="a", urgent=True)
+        engine.deliver()
+    told = rows(city, "SELECT people FROM crisis_notice WHERE what = 'delivery_failed'")[0][0].split(",")
+    assert SUBJECT_TEACHER not in told
+    assert OPERATOR in told
 
 
 # ---- what an operator gives ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from crisis_engine.core.access import BLIND
 from crisis_engine.core.events import Notice
 from crisis_engine.core.model import Person
 from crisis_engine.core.resolve import Resolver
@@ -170,7 +171,8 @@ class Mailroom:
             case = stored.case
             resolver = self.sources.resolver(self.tx, {case.unit}, self.now)
             places = resolver.chain(case.unit).values()
-            posts = {(duty.role, duty.unit) for duty in self.tx.duties_of(person)}
+            roles = self.sources.access.roles   # who teaches beside, and reads no case, must not hear of one
+            posts = {(duty.role, duty.unit) for duty in self.tx.duties_of(person) if duty.role in roles and roles[duty.role].reads != BLIND}
             wanted = [(place, role) for place in places for role, unit in posts if unit == place]
             wanted += [(place, role) for place in places for role in OPERATORS]
             people = _holders(resolver, wanted, case.recused, person) or _holders(
