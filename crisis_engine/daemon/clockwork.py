@@ -109,6 +109,8 @@ class Clockwork:
             self.workers.help(large=self.backlog)
         report = self.engine.sweep(pace=self.pace, share=self.workers.share)
         self._swept = time.monotonic()
+        if not report.cases:
+            self.workers.take_all()
         self.meter.cases.inc(report.cases)
         self.meter.rungs.inc(report.rungs)
         self.meter.handed.inc(report.handed_over)
