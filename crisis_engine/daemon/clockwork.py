@@ -148,7 +148,10 @@ class Clockwork:
         self.meter.steps.labels("forward" if seconds > 0 else "back").inc()
         tell("error", "daemon.clock_stepped", seconds=round(seconds, 1), believed=believed)
         if believed:
-            self.engine.tell_operators("clock_stepped", now)
+            try:
+                self.engine.tell_operators("clock_stepped", now)
+            except CrisisError as error:   # a notice that cannot be written must not keep what is due from firing
+                tell("error", "daemon.step_untold", reason=error.message)
 
     def _enter(self, state: str) -> None:
         before, self.vitals.state = self.vitals.state, state
