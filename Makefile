@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench soak chaos chaos-long clean
+.PHONY: help mutants demo test lint bench soak chaos chaos-long clean
 
 PY := .venv/bin/python
 
@@ -22,6 +22,9 @@ lint: .venv/.ready ## ruff with every rule, mypy strict
 
 bench: .venv/.ready ## measure sweep, daemon, growth and peers, some 20 minutes (ARGS="--only sweep" chooses)
 	$(PY) -m tests.bench $(ARGS)
+
+mutants: .venv/.ready ## take each rule of each definition out and say what notices (hours; N=200 a sample)
+	$(PY) -m tests.mutate
 
 soak: .venv/.ready ## 1,000,000 random steps, every promise checked after each (hours)
 	CRISIS_SOAK=1 $(PY) -m pytest -n 2 --dist loadfile -s tests/test_machine.py tests/test_machine_city.py $(ARGS)

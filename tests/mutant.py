@@ -24,7 +24,8 @@ CLASSES: tuple[tuple[str, str], ...] = (
     (r"^choice", "form: a word to choose"),
     (r"^cue", "number: by what is seen, how dangerous it counts"),
     (r"\.(needs|when)", "guard: another rule holds the same, or it stops what no law forbids"),
-    (r"(within|again|cap|at_most|every|\.at|hold|stable_for|by_peak|sample|not_after|ladder_for|pause|times)", "number: shown in the table"),
+    (r"(within|again|cap|at_most|every|\.at|hold|stable_for|by_peak|sample|not_after|ladder_for|pause|times)",
+     "number: another clock is the slower or the sooner one"),
     (r"ladder", "ladder: another rung comes to the same"),
     (r"^move|^sets_of_stages", "move: another leads there too"),
 )
@@ -91,12 +92,18 @@ def _dotted(path: tuple[Any, ...]) -> str:
 # ---- files broken at random ------------------------------------------------------------------------------------------------
 
 EVIL: tuple[Any, ...] = (
-    "os.system", "crisis_engine.core.errors", "__import__('os')", "field:__class__", "actor_of:os.system", "\x00", "￿", "𐍈" * 40, "", " ", "心理",
-    "9999999d", "250wd", "251wd", "0m", "-5m", "1e9", "99999999999999999999m", "3660d", "3661d", "wd", "m", 0, -1, 2**63, 2**4000, 1.5, float("nan"),
-    float("inf"), True, False, [], {}, [[]], [{}], [None], "open", "engine", "peer", "../default_v1", "default_v1", "a" * 501, "a" * 100_000,
+    "os.system", "crisis_engine.core.errors", "__import__('os')", "field:__class__", "actor_of:os.system",
+    "\x00", "￿", "𐍈" * 40, "", " ", "心理",
+    "9999999d", "250wd", "251wd", "0m", "-5m", "1e9", "99999999999999999999m", "3660d", "3661d", "wd", "m",
+    0, -1, 2**63, 2**4000, 1.5, float("nan"),
+    float("inf"), True, False, [], {}, [[]], [{}], [None], "open", "engine", "peer", "../default_v1", "default_v1",
+    "a" * 501, "a" * 100_000,
     [f"r{number}" for number in range(5_000)], {f"k{number}": 1 for number in range(5_000)}, [{"at": "1m", "raise": "city"}] * 20_000,
 )
 """What does not belong into a definition."""
+
+
+LINES = ('extends = "own_v1"', "a = " + "[" * 3_000, "[[stage]]", "x.y.z = 1", '"os.system" = 1')
 
 
 def nested(deep: int) -> list[Any]:
@@ -149,8 +156,7 @@ def broken_text(text: str, chance: random.Random) -> str:
             case 3:
                 text = "\n".join([*lines[:one], lines[one], *lines[one:]])
             case 4:
-                text = "\n".join([*lines[:one], chance.choice(["extends = \"own_v1\"", "a = " + "[" * 3_000, "[[stage]]", "x.y.z = 1", "\"os.system\" = 1"]),
-                                  *lines[one:]])
+                text = "\n".join([*lines[:one], chance.choice(LINES), *lines[one:]])
             case 5:
                 text = re.sub(r"\d+(?=[mhd])", lambda _m: str(chance.choice([0, 7, 9_999_999, 10**30])), text, count=chance.randint(1, 3))
             case _:

@@ -368,3 +368,18 @@ def test_now_is_the_engines_clock(city: City, rounds: MakeRounds) -> None:
     day.turn()
     found: datetime | None = day.vitals.success_at
     assert found == city.clock()
+
+
+def test_a_sweep_that_ends_after_a_later_one_is_no_clock_that_ran_back(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = city.clock()
+    with city.engine.store.writing() as tx:
+        tx.heartbeat("sweep", begun + timedelta(seconds=30))   # the other one began then
+    told: list[str] = []
+    monkeypatch.setattr("crisis_engine.engine.desk.log", lambda event, **_: told.append(event))
+    instants = iter([begun])
+    monkeypatch.setattr(city.engine, "now", lambda: next(instants, begun + timedelta(minutes=1)))
+    city.engine.sweep()
+    assert told == []
+    monkeypatch.setattr(city.engine, "now", lambda: begun)
+    city.engine.sweep()
+    assert told == ["sweep.clock_ran_back"]

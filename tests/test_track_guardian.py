@@ -105,7 +105,7 @@ def test_what_is_withheld_on_the_case_itself_is_not_told_in_the_track(city: City
     assert len(tracks_of(city, case, "mandatory_report_v1")) == 1
 
 
-def test_lifting_the_withholding_takes_two_and_begins_at_the_beginning(city: City, case: Story, talk: Story) -> None:
+def test_lifting_the_withholding_takes_two_and_begins_at_the_beginning(case: Story, talk: Story) -> None:
     talk.agreed(COUNSELOR, LAW_VICE_PRINCIPAL, "withhold", because="核实中")
     talk.agreed(LAW_VICE_PRINCIPAL, PRINCIPAL, "lift", because="查无此事")
     assert (talk.stage, case.case.facts["guardian"]) == ("to_tell", "unreachable")

@@ -84,6 +84,8 @@ def _rule(key: str, rule: ClockRule) -> dict[str, Facet]:
              f"{key}.mark": _mark(rule.mark)}
     found |= {f"{key}.ladder_for.{risk}": Facet("ladders", name, "name") for risk, name in rule.ladder_by_risk.items()}
     found |= {f"{key}.not_after.{risk}": Facet("budgets", limit, "limit", asks=True) for risk, limit in rule.not_after.items()}
+    if rule.before is not None:
+        found[f"{key}.before"] = Facet("budgets", rule.before)
     if rule.pause is not None:
         pause = rule.pause
         found |= {
@@ -119,6 +121,7 @@ def facets_of_workflow(workflow: Workflow) -> dict[str, Facet]:
         conditions: dict[str, Facet] = {
             "in": Facet("clocks", tuple(sorted(clock.stages)), "stages", WIDER, asks=True), "while": Facet("clocks", clock.flag or ""),
             "once.on": Facet("clocks", clock.once_on, "moves", WIDER, asks=True),
+            "toward": Facet("clocks", clock.toward or ""),
             "once.from_risk": Facet("clocks", clock.once_from_risk.value if clock.once_from_risk else "", "risk"),
         }
         found |= {f"{key}.{name}": facet for name, facet in conditions.items() if facet.value}

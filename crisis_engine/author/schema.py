@@ -100,6 +100,7 @@ def workflow_schema() -> Schema:
     clock = _table({
         "in": stages, "while": _one_of(FLAGS), "once": _table({"on": WORDS, "from_risk": _one_of(RATED)}),
         "who": {"type": "string", "pattern": f"^{NAME.pattern}(@addressee)?$"}, "kind": _one_of(KINDS), "label": LABEL,
+        "toward": WORD,
     }, ("who", "kind", "label"))
     clock["oneOf"] = [{"required": [name]} for name in ("in", "while", "once")]
     stage = _table({"label": LABEL, "lead": _one_of(TIERS), "final": _one_of(FINALS), "holds": FLAG, "settled": FLAG}, ("label",))
@@ -147,7 +148,7 @@ def _clock(*, whole: bool) -> dict[str, Schema]:
     return {
         "within": _spans(BUDGET, whole=whole), "again": _spans(BUDGET, whole=whole), "cap": _by_risk(WALL, whole=False),
         "remind": _list_of(OFFSET), "ladder": WORD, "ladder_for": _by_risk(WORD, whole=False),
-        "not_after": _by_risk(_one_of(("dismissal",)), whole=False),
+        "not_after": _by_risk(_one_of(("dismissal",)), whole=False), "before": WALL,
         "pause": _table({"reasons": _list_of(WORD, 1), "at_most": WALL, "times": _number(1, TIMES_MOST)}, ("reasons", "at_most")),
     }
 
@@ -163,14 +164,16 @@ def _tables(*, whole: bool) -> dict[str, Schema]:
     """Return the tables that have an order somewhere, complete or as far as an extending policy writes them."""
     cue = _table({"floor": _one_of(RATED), "label": LABEL}, ("floor", "label") if whole else ())
     clocks = _clock(whole=whole)
+    entry = _trusted(clocks, ("within", "ladder") if whole else ())
     if not whole:
         keys = overridable("clock", named=True) or frozenset()
-        clocks = {name: schema for name, schema in clocks.items() if name in keys}
+        ordered = _trusted({name: schema for name, schema in clocks.items() if name in keys})
+        entry = {"anyOf": [ordered, _trusted(_clock(whole=True), ("within", "ladder"))]}   # of the base, or of a workflow that it adds
     closure = {"by_peak": _by_risk(_one_of(DEPTHS), whole=whole), "sample": _by_risk(_number(0, PERCENT_MOST), whole=False),
                "stable_for": _by_risk(WALL, whole=whole)}
     return {
         "cue": _named(cue, beside=TRUST, required=TRUST),
-        "clock": _named(_trusted(clocks, ("within", "ladder") if whole else ())),
+        "clock": _named(entry),
         "ladder": _named(_ladder(), beside=TRUST, required=TRUST),
         "hold": _trusted(_by_risk(WALL)["properties"], RATED if whole else ()),
         "terminal": _trusted({"to": _list_of(WORD, 1), "every": WALL} if whole else {"every": WALL}, ("to", "every") if whole else ()),
@@ -193,7 +196,7 @@ def _complete() -> Schema:
 def _extending() -> Schema:
     ordered = {key.partition(".")[0] for key in ORDERS}
     tables = {name: schema for name, schema in _tables(whole=False).items() if name in ordered}
-    return _table({**HEAD, **TRUST, "extends": WORD, "for": WORDS, "label": LABEL, **tables}, (*HEAD, *TRUST, "extends"))
+    return _table({**HEAD, **TRUST, "extends": WORD, "for": WORDS, "adds": WORDS, "label": LABEL, **tables}, (*HEAD, *TRUST, "extends"))
 
 
 # ---- rights and terms --------------------------------------------------------------------------------------------------------------

@@ -164,11 +164,13 @@ def _terms(access: Access, resolver: Resolver, duty: Duty) -> list[Term]:
 def may_do(
     access: Access, action: str, actor: Actor, resolver: Resolver, *, unit: str = "", case: Case | None = None,
     move: MoveDef | None = None, roles: Sequence[str] | None = None, policy: Policy | None = None, because: str = "",
+    within: str = "",
 ) -> Verdict:
     """Decide whether the actor may do this to this record, at the resolver's instant.
 
     `case` is the record; without one, `unit` is the place. `move` says which move of the case is meant, or which word opens one;
     `roles` are those that the workflow names for it (its `by` where None, its `second` for a signature) and `policy` their stand-ins.
+    `within` is the unit that a new case is about, where it is about one: only a duty there or above it opens such a case.
     The resolver must know the units of the case and of the actor's duties. An action that nobody wrote down is refused.
     """
     rule = access.actions.get(action)
@@ -184,7 +186,7 @@ def may_do(
     if rule.reason and not because.strip():
         return NO_REASON
     if rule.workflow and case is None:
-        return _may_open(rights, move, actor, resolver)
+        return _may_open(rights, move, actor, resolver, within)
     found = _in_scope(rule, rights, unit or (case.unit if case is not None else ""), case, resolver)
     if rule.workflow and found.allowed and case is not None and move is not None and policy is not None:
         return _may_move(rights, found, case, move, move.by if roles is None else roles, resolver, policy)
@@ -282,14 +284,14 @@ def counts_of(access: Access, actor: Actor, resolver: Resolver) -> Filter:
 # ---- the first word, and the workflow's moves ----------------------------------------------------------------------------------------
 
 
-def _may_open(rights: Rights, move: MoveDef | None, actor: Actor, resolver: Resolver) -> Verdict:
+def _may_open(rights: Rights, move: MoveDef | None, actor: Actor, resolver: Resolver, within: str) -> Verdict:
     """Decide whether the actor may say the first word. Anybody known in one of the move's roles may, about any child."""
     by = move.by if move is not None else ()
     if actor.pupil is not None and "student" in by:
         return Verdict(allowed=True, rule="a pupil may always speak", as_role="student", level=Tier.PEER)
     if actor.wards and "guardian" in by:
         return Verdict(allowed=True, rule="a guardian may always speak", as_role="guardian", level=Tier.CLASS)
-    fitting = [duty for duty in rights.duties if duty.role in by]
+    fitting = [duty for duty in rights.duties if duty.role in by and (not within or is_within(within, duty.unit))]
     if not fitting:
         return Verdict(allowed=False, rule="no running duty of this person may report")
     duty = max(fitting, key=lambda one: level_of(rights.access, one.role).rank)

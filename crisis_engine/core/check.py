@@ -207,6 +207,9 @@ def _check_clock(workflow: Workflow, clock: ClockDef, file: str) -> None:
         _refuse(file, f"{key}.who", "a clock addressed to a pupil: a pupil answers for nothing.", "Name an adult's role.")
     if final := clock.stages - open_stages:
         _refuse(file, f"{key}.in", f"no clock runs in a final stage ({_list(final)}).", "Name open stages only.")
+    dates = {field.name for move in workflow.moves.values() for field in move.fields if field.type in {"date", "time"}}
+    if clock.toward is not None and clock.toward not in dates:
+        _refuse(file, f"{key}.toward", f'no form asks for the day "{clock.toward}".', nearest(clock.toward, dates))
     if clock.once_on == ("proposed",):
         return  # an answer to the proposal meets it, in every workflow
     met_in = {

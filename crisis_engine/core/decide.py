@@ -14,6 +14,7 @@ from .commands import ANSWERS, Act, Open
 from .errors import BadInput, CommandRejected, NotAllowed, NotFound, said
 from .form import check_fields
 from .guard import refusals
+from .hold import heed_days
 from .model import Risk, Tier, higher_risk
 from .move import REPORTER, begin_danger, cue_floor, make_move, secret_of
 from .pen import Pen
@@ -37,7 +38,7 @@ def decide_open(world: World, command: Open) -> Decision:
     """Open a case by the workflow's opening move."""
     workflow = world.procedure.workflow
     move = workflow.opening
-    verdict = _may(world, "case.open", move=move)
+    verdict = _may(world, "case.open", move=move, within=command.unit if workflow.subject == "unit" else "")
     if not verdict.allowed:
         raise NotAllowed(f"{world.actor.id} may not make the move {move.name}: {verdict.rule}.", way_out="Ask whoever holds the duty.")
     if world.resolver.roster.units.get(command.unit) is None:
@@ -45,6 +46,7 @@ def decide_open(world: World, command: Open) -> Decision:
     fields = check_fields(move, command.fields, workflow, world.procedure.policy)
     pens = [open_case(world, move, command, fields, verdict)]
     pen = pens[0]
+    heed_days(pen, fields)
     if world.parent is not None and world.parent_procedure is not None:
         above = Pen(world.parent, world.parent.number, world.parent_procedure, world.resolver, world.actor.id, world.now)
         above.add(ev.Linked, link="track", other=pen.number)

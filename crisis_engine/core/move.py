@@ -12,7 +12,7 @@ from .case import Case
 from .deadline import Due
 from .errors import BadInput, CommandRejected
 from .guard import refusals
-from .hold import hold_clock
+from .hold import heed_days, hold_clock
 from .model import Risk, Tier, higher_risk
 from .pen import Pen
 from .policy import Policy
@@ -58,6 +58,7 @@ def make_move(
     value = _Value(move, fields)
     _check_lowering(pen.case, move, value, second)
     hold_clock(world, pen, move, fields)
+    heed_days(pen, fields)
     to = pen.procedure.graph.step(case.stage, move.name)
     final = workflow.stages[to].final
     if move.signal:

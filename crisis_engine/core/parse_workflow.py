@@ -181,6 +181,7 @@ def _clock(
         flag=table.one_of("while", FLAGS) if table.has("while") else None,
         once_on=once_on,
         once_from_risk=once_from_risk,
+        toward=table.word("toward") if table.has("toward") else None,
     )
     if conditions == ["in"] and not clock.stages:
         table.refuse("a clock that runs in no stage.", "in", way_out="Name at least one stage.")

@@ -42,6 +42,7 @@ class ClockRule:
     again: Mapping[Risk, Span] = field(default_factory=dict)      # every arming after the first, where given
     cap: Mapping[Risk, Span] = field(default_factory=dict)        # wall cap of a budget in days
     not_after: Mapping[Risk, str] = field(default_factory=dict)   # "dismissal": before day pupils leave, if nearer
+    before: Span | None = None                 # so long before the day that the clock's `toward` names
     remind: tuple[str, ...] = ()               # offsets before due: "50%", "-15m"
     pause: Pause | None = None
     ladder_by_risk: Mapping[Risk, str] = field(default_factory=dict)  # `ladder_for`: another ladder at that risk

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import NoReturn
 
+from .calendar import Span, parse_offset
 from .errors import DefinitionError
 from .model import Risk
 from .order import ONLY_STRICTER, ORDERS, lines_of
 from .parse_policy import weaker_mark
 from .parse_table import Table, nearest
-from .policy import Policy
+from .policy import ClockRule, Policy
 
 Doc = dict[str, object]
 
-_HEAD = ("format", "name", "version", "extends", "for", "label", "source", "mark")
+_HEAD = ("format", "name", "version", "extends", "for", "adds", "label", "source", "mark")
 _FROM_BASE = "the rest as in"
 
 
@@ -49,7 +51,7 @@ def extend(base: Mapping[str, object], own: Mapping[str, object], file: str) -> 
     for name in ("format", "name", "version"):
         top.raw(name)  # its own, not inherited
     top.trust()
-    whole: Doc = {**base, **{name: own[name] for name in _HEAD if name in own and name != "extends"}}
+    whole: Doc = {**base, **{name: own[name] for name in _HEAD if name in own and name not in {"extends", "adds"}}}
     whole["for"] = _narrowed(base, top)
     base_id = f"{base.get('name')}_v{base.get('version')}"
     for name in OVERRIDABLE:
@@ -59,7 +61,9 @@ def extend(base: Mapping[str, object], own: Mapping[str, object], file: str) -> 
     if "clock" in own:
         clocks, changed, keys = top.table("clock"), dict(_mapping(base["clock"])), overridable("clock", named=True)
         for name in clocks.names():
-            if name not in changed:
+            if name not in changed and own.get("adds"):   # of a workflow that it brings; the loader looks whether it is of one
+                changed[name] = clocks.raw(name)
+            elif name not in changed:
                 clocks.refuse(f"{base_id} has no such clock.", name, way_out=nearest(name, changed))
             changed[name] = _over(Table(changed[name], file, f"clock.{name}"), clocks.table(name), keys, base_id)
         whole["clock"] = changed
@@ -79,6 +83,32 @@ def check_stricter(base: Policy, own: Policy, file: str) -> None:
         fault = order.fault(mine[key], value)
         if fault is not None:
             _refuse(file, f"{key}{fault.where}", fault.message, fault.way_out)
+    for name, rule in base.clocks.items():
+        _check_reminders(name, own.clocks[name], rule, file)
+
+
+def _check_reminders(name: str, own: ClockRule, base: ClockRule, file: str) -> None:
+    """Refuse reminders that come later or fewer within a clock's own budget: one that lies before the clock begins never comes."""
+    for risk in Risk:
+        for spans, others in ((own.within, base.within), (own.again or own.within, base.again or base.within)):
+            mine, due = _reminded(own, spans[risk]), _wall(spans[risk])
+            for place, at in enumerate(_reminded(base, others[risk])):
+                if at < due and (place >= len(mine) or mine[place] > at):
+                    _refuse(file, f"clock.{name}.remind", f"at {risk} fewer reminders come than in the base.",
+                            f"{ONLY_STRICTER} a reminder must lie within the budget of every risk.")
+
+
+def _reminded(rule: ClockRule, span: Span) -> list[timedelta]:
+    """Return when reminders come, counted from where the clock begins; what would lie before that is left out (core/deadline.py)."""
+    due = _wall(span)
+    offsets = [parse_offset(text) for text in rule.remind]
+    times = (due - one.before.wall if one.before is not None else due * (one.percent or 0) / 100 for one in offsets)
+    return sorted(at for at in times if at > timedelta())
+
+
+def _wall(span: Span) -> timedelta:
+    """Return how long a budget is at least; one in days of a calendar is compared with another in the same days."""
+    return span.wall if span.is_wall else timedelta(days=span.amount)
 
 
 def _refuse(file: str, key: str, message: str, way_out: str) -> NoReturn:
@@ -93,10 +123,11 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _narrowed(base: Mapping[str, object], top: Table) -> object:
-    """Return for which workflows the policy is: those of its base, or fewer."""
+    """Return for which workflows the policy is: those of its base, or fewer, and those of its own that it adds."""
     given = base.get("for")
     known = [str(name) for name in given] if isinstance(given, list) else []
-    return list(top.some_of("for", known)) if top.has("for") else known
+    kept = list(top.some_of("for", known)) if top.has("for") else known
+    return kept + [name for name in top.words("adds") if name not in kept]
 
 
 def _over(base: Table, own: Table, allowed: frozenset[str] | None, base_id: str) -> Doc:

@@ -44,6 +44,7 @@ class ClockDef:
     flag: str | None = None                    # `while`: standing while the flag holds (danger, raised)
     once_on: tuple[str, ...] = ()              # starts when one of these moves is made, or on "proposed" / "unidentified"
     once_from_risk: Risk | None = None         # starts when the risk first reaches this (unrated counts as the policy says)
+    toward: str | None = None                  # the field of a move's form that names the day before which it must be met
 
     @property
     def standing(self) -> bool:

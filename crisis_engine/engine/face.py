@@ -39,7 +39,7 @@ from .reading import LOGGED_FROM, checked_why
 from .secrecy import Secrecy
 from .sweep import Pace, change_of, sweep
 from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items, secrecy_shown
-from .worlds import held_case, new_number, new_token, people_known, stored_case
+from .worlds import held_case, new_number, new_token, people_known, refuse_subject, stored_case
 
 if TYPE_CHECKING:
     from crisis_engine.notify import Channel
@@ -131,6 +131,7 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Po
             if above is not None:
                 self._allow(tx, now, by, "case.act", stored=above)
             procedure = self._sources.procedure_for(tx, workflow, home)
+            refuse_subject(procedure.workflow, child, above)
             resolver = self._sources.resolver(tx, {home, *(duty.unit for duty in actor.duties)}, now)
             if procedure.workflow.again is not None:
                 sees = may_do(self._sources.access, "case.list", actor, resolver, unit=home).allowed

@@ -15,7 +15,7 @@ from crisis_engine.core.events import FactSet
 from crisis_engine.core.model import Partner, Subject
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.track import may_open
-from crisis_engine.core.workflow import MoveDef
+from crisis_engine.core.workflow import MoveDef, Workflow
 from crisis_engine.core.world import World
 from crisis_engine.store import Store, Stored, Tx
 from crisis_engine.store.key import CASE
@@ -236,6 +236,15 @@ def people_known(tx: Tx, people: Sequence[str]) -> None:
     for person in people:
         if tx.person(person) is None and tx.guardian(person) is None:
             raise NotFound(f"Nobody is known as {said(person)!r}.", way_out="Give the id of a person or guardian of the roster.")
+
+
+def refuse_subject(workflow: Workflow, child: Subject | None, above: Stored | None) -> None:
+    """Refuse a track that stands beside nothing, and a child in a case that is about a unit."""
+    if workflow.subject == "unit" and child is not None:
+        raise BadInput(f"{workflow.id} is about a unit and names no child.",
+                       way_out="Leave --subject out; link the case of a child where it belongs.")
+    if workflow.subject == "parent" and above is None:
+        raise BadInput(f"{workflow.id} stands beside a case and was given none.", way_out="Give --parent NUMBER.")
 
 
 def new_number() -> str:

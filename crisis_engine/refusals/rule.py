@@ -160,6 +160,12 @@ RULES: Mapping[str, str] = {
     "{count} are too few.": "{count} 个太少。",
     "Name at least {least}; repeat --field {field}=….": "至少写 {least} 个；重复 --field {field}=...。",
     "Field 'until' lies in the past.": "until 一栏的时间已经过去。",
+    "Field {field} lies in the past.": "{field} 一栏的日期已经过去。",
+    "Name a day that is still to come.": "请写一个还没有到的日期。",
+    "{workflow} is about a unit and names no child.": "{workflow} 针对的是单位，不写学生。",
+    "Leave --subject out; link the case of a child where it belongs.": "不写 --subject；与某个学生有关时，再关联那个个案。",
+    "{workflow} stands beside a case and was given none.": "{workflow} 须附在一个个案之下，这里没有写。",
+    "Give --parent NUMBER.": "写 --parent 个案编号。",
     "Say until when the child is not alone.": "写明到什么时候为止有人陪着学生。",
 
     # ---- what a word in between, or a recusal, undoes -------------------------------------------------------------------

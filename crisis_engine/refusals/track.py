@@ -12,7 +12,8 @@ TRACKS: Mapping[str, str] = {
         "只有危及学生本人或他人时才可不经同意：须为红色，或已声明此刻危险",
     "these tracks hold the case and do not end with it: {names}": "有子流程未完，且不随个案结束：{names}",
     "an authorisation names who goes along (field escort)": "书面授权须写明陪同人（escort 一栏）",
-    "nobody escorts the child without the guardian's written authorisation (field form)": "没有监护人的书面授权，任何人不得陪同送诊（form 一栏）",
+    "nobody escorts the child without the guardian's written authorisation (field form)":
+        "没有监护人的书面授权，任何人不得陪同送诊（form 一栏）",
     "{unit} is a partner no more": "{unit} 已不再是协作单位",
     "no agreement with {unit} runs today for {place}": "与 {unit} 没有今日有效、适用于 {place} 的协议",
     "{unit} has no room: {many} children are with it": "{unit} 名额已满：已有 {many} 名学生",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module, util
 from typing import Any, Protocol, cast
@@ -16,9 +17,9 @@ from crisis_engine.core.errors import CrisisError, StoreError
 BEGIN = "crisis_begin"
 """The execution option that says how a connection's transactions begin."""
 
+_LOGIN = re.compile(r"([^:/@]+):(?!//).*@")   # to the last @: a password may hold one
 _DRIVERS = {"sqlite": ("", "pysqlite"), "postgresql": ("", "psycopg")}
 _ROOMS = {"sqlite": "crisis_engine.store.sqlite", "postgresql": "crisis_engine.store.postgres"}
-_EXAMPLE = 'Write it such as "sqlite:///crisis.db" or "postgresql://user@host/crisis".'
 
 
 class Dialect(Protocol):
@@ -54,14 +55,15 @@ def parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise StoreError("This is no database URL.", way_out=_EXAMPLE) from None
+        raise StoreError("This is no database URL.",
+                         way_out='Write it such as "sqlite:///crisis.db" or "postgresql://user@host/crisis".') from None
     drivers = _DRIVERS.get(parsed.get_backend_name())
     try:
         known = drivers is not None and parsed.drivername.partition("+")[2] in drivers
     except ArgumentError:
         known = False
     if not known:
-        raise StoreError(f"{parsed.drivername} databases are not known.", way_out=_EXAMPLE)
+        raise StoreError(f"{parsed.drivername} databases are not known.", way_out='Write it such as "sqlite:///crisis.db" or "postgresql://user@host/crisis".')
     if parsed.get_backend_name() == "postgresql":
         if util.find_spec("psycopg") is None:
             raise StoreError("The driver for PostgreSQL is not installed.", way_out="Run `pip install 'crisis-engine[postgres]'`.")
@@ -70,19 +72,20 @@ def parse(url: str) -> URL:
 
 
 def masked(url: str) -> str:
-    """Return a URL as it may be shown: three stars in the place of a password, in whichever part it stands."""
+    """Return a URL as it may be shown: three stars in the place of a password, in whichever part it stands, also where it is misspelled."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        return url.partition("://")[0] + "://…" if "://" in url else url
+        return url.partition("://")[0] + "://…" if "://" in url else _LOGIN.sub(r"\1:***@", url)
     hidden = {name: "***" for name in parsed.query if "pass" in name.lower()}
-    return parsed.update_query_dict(hidden).render_as_string(hide_password=True)
+    shown = url if parsed.get_backend_name() == "sqlite" else parsed.update_query_dict(hidden).render_as_string(hide_password=True)
+    return _LOGIN.sub(r"\1:***@", shown)
 
 
 def dialect_named(name: str) -> Dialect:
     """Return the room of a database by SQLAlchemy's name of it; StoreError for one that is not known."""
     if name not in _ROOMS:
-        raise StoreError(f"{name} databases are not known.", way_out=_EXAMPLE)
+        raise StoreError(f"{name} databases are not known.", way_out='Write it such as "sqlite:///crisis.db" or "postgresql://user@host/crisis".')
     return cast("Dialect", import_module(_ROOMS[name]))   # PostgreSQL's driver costs 120 ms, which only its users pay
 
 

@@ -93,6 +93,12 @@ def words(lives: Iterable[Life], key_of: Callable[[str], str | None]) -> Counter
     return found
 
 
+def places(lives: Iterable[Life], key: str) -> list[str]:
+    """Return where the words of a key stand: case, number of the record, kind, by whom, when."""
+    return [f"{life.number} #{event.seq} {event.kind} {event.by} {event.at}" for life in lives for event in life.events
+            if any(f"<{key}>" in str(value) for value in event.secret.values())]
+
+
 def rungs(life: Life, reminders: Callable[[str], int]) -> list[str]:
     """Follow the ladders of a case: each rung fires exactly once, in its turn, and none is passed over.
 

@@ -29,6 +29,6 @@ def test_kills_and_stops_on_sqlite_lose_nothing_and_double_nothing(city_template
         crew.rage(KILLS)
         flaws = crew.judge()
     say("SQLite", crew)
-    assert flaws == []
+    assert not flaws, "\n".join(flaws)
     assert crew.faults["acknowledged"]
     assert crew.faults["rungs"]

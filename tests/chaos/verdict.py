@@ -14,7 +14,7 @@ from crisis_engine.doctor import examine
 from crisis_engine.engine.deliver import LEASE
 from crisis_engine.store import Tx
 from crisis_engine.store.instant import instant, instant_or_none, micros
-from tests.chaos.history import Call, Life, Sent, lost_or_doubled, messages, rungs, sent_again, still_due, untold, words
+from tests.chaos.history import Call, Life, Sent, lost_or_doubled, messages, places, rungs, sent_again, still_due, untold, words
 from tests.promise import FACT
 
 IN_FLIGHT = frozenset({"leaks"})
@@ -43,13 +43,15 @@ def find_flaws(
         flaws += rungs(life, lambda clock, clocks=clocks: len(clocks[clock].remind)) + untold(life)  # type: ignore[misc]  # mypy and defaults
     if finished:
         flaws += still_due([(stored.case.number, stored.case.next_at) for stored in cases if stored.case.open], now)
-    flaws += lost_or_doubled(calls, words(lives, key_of))
+    found = words(lives, key_of)
+    flaws += lost_or_doubled(calls, found)
+    flaws += [f"  {key}: {places(lives, key)} {[call for call in calls if call.key == key]}" for key, times in found.items() if times > 1]
     with engine.store.reading() as tx:
         owed, absent = _messages(tx, micros(now))
         missing = _not_shared_out(tx, micros(now)) if finished else []
     flaws += messages(book, owed, absent=absent, finished=finished) + sent_again(book, LEASE) + missing
-    found = [one for one in examine(engine) if not one.ok and one.name not in {*IN_FLIGHT, *unasked}]
-    return flaws + [f"doctor: {one.text_en} {', '.join(one.cases)}" for one in found]
+    broken = [one for one in examine(engine) if not one.ok and one.name not in {*IN_FLIGHT, *unasked}]
+    return flaws + [f"doctor: {one.text_en} {', '.join(one.cases)}" for one in broken]
 
 
 def key_of(text: str) -> str | None:

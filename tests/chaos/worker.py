@@ -12,13 +12,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from select import select
 from traceback import format_exc
-from typing import Any
+from typing import Any, NoReturn
 
 from crisis_engine import CrisisError, Engine, open_engine
 from crisis_engine.core.errors import Busy, StoreError
@@ -74,15 +75,19 @@ class Book:
 def live(task: Task) -> None:
     """Do the task until somebody ends this process; a database that is away is waited for."""
     log = os.open(Path(task.folder) / f"{task.name}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    rnd = Random(task.seed)
+    commands, again = _commands(task.name, rnd), list(task.again)
     while True:
         try:
             with open_engine(task.url, clock=task.now, channels=(Book(task),), create=False) as engine:
-                _write(engine, task, log) if task.role == "writer" else _watch_over(engine, log)
+                if task.role == "daemon":
+                    _watch_over(engine, log)
+                _write(engine, log, rnd, commands, again)
         except StoreError:
             _rest(0.02)
 
 
-def _watch_over(engine: Engine, log: int) -> None:
+def _watch_over(engine: Engine, log: int) -> NoReturn:
     while True:
         report = engine.sweep()
         engine.deliver()
@@ -90,11 +95,7 @@ def _watch_over(engine: Engine, log: int) -> None:
         _rest(0.02)
 
 
-def _write(engine: Engine, task: Task, log: int) -> None:
-    rnd = Random(task.seed)
-    commands = _commands(task.name, rnd)
-    again = list(task.again)
-    task.again.clear()
+def _write(engine: Engine, log: int, rnd: Random, commands: Iterator[dict[str, Any]], again: list[dict[str, Any]]) -> NoReturn:
     while True:
         command = again.pop(0) if again else next(commands)
         if command["what"] == "act" and "number" not in command["fields"]:
@@ -150,7 +151,7 @@ def heard(folder: Path) -> tuple[list[Call], list[Sent]]:
     """Return what clients and receivers wrote down."""
     calls, book = [], []
     for file in sorted(folder.glob("*.jsonl")):
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        lines = list(_lines(file))
         if file.name == BOOK:
             book = [Sent(line["key"], line["to"], by=line["by"]) for line in lines]
             continue
@@ -161,8 +162,17 @@ def heard(folder: Path) -> tuple[list[Call], list[Sent]]:
 
 def open_calls(file: Path) -> list[dict[str, Any]]:
     """Return the command to which a process has heard no answer, if there is one."""
-    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    lines = list(_lines(file))
     return [lines[-1]["invoke"]] if lines and "invoke" in lines[-1] else []
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a file. A kill may cut one in the middle, and in the book another process' line may follow it at once."""
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else ():
+        for start in (0, line.rfind('{"key"')):
+            with suppress(ValueError):
+                yield json.loads(line[start:])
+                break
 
 
 def serve() -> None:
