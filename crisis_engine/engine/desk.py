@@ -24,8 +24,9 @@ from .gate import refuse_own_duties, refuse_two_offices, touched_units
 from .gather import actor_of
 from .log import log
 from .look import sane
-from .sweep import BATCH, Counts, change_of, decided, hand_over, tell_watchers, units_of
+from .sweep import BATCH, Counts, change_of, decided, hand_over, units_of
 from .view import ClockView, SweepReport, clock_view
+from .watchers import tell_watchers
 from .worlds import Worlds, held_case
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from functools import cache
 from itertools import islice
 
 from crisis_engine.core.calendar import CHINA
+from crisis_engine.refusals.clockwork import CLOCKWORK
 from crisis_engine.refusals.database import DATABASE
 from crisis_engine.refusals.migration import MIGRATIONS
 from crisis_engine.refusals.notice import NOTICES
@@ -22,11 +23,12 @@ from crisis_engine.refusals.proof import PROOF
 from crisis_engine.refusals.right import RIGHTS
 from crisis_engine.refusals.rule import RULES
 from crisis_engine.refusals.secret import SECRETS
+from crisis_engine.refusals.track import TRACKS
 from crisis_engine.words import knows, say
 
 __all__ = ["TABLE", "in_chinese"]
 
-TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF, **NOTICES, **MIGRATIONS}
+TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF, **NOTICES, **MIGRATIONS, **CLOCKWORK, **TRACKS}
 """Each sentence of the engine with its values named, and its Chinese."""
 
 _HOLE = re.compile(r"\{(\w+)\}")
