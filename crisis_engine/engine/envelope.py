@@ -165,7 +165,11 @@ class Mailroom:
     def next_person(self, person: str, notices: Iterable[WaitingNotice], what: str) -> None:
         """Tell whoever stands next at the person's posts, and the operators, that this person was not reached about a case."""
         for number in dict.fromkeys(one.notice.case for one in notices if one.notice.what not in _OF_DELIVERY):
-            stored = self.tx.case(number)
+            try:
+                stored = self.tx.case(number)
+            except Exception as error:  # noqa: BLE001 - else what was sent beside it is never marked, and goes again; the doctor names the row
+                log("deliver.case_unreadable", error=type(error).__name__)
+                continue
             if stored is None:
                 continue
             case = stored.case
