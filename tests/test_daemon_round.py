@@ -362,6 +362,14 @@ def test_a_round_with_a_bug_is_logged_and_the_next_one_comes(daemon: Daemon, mon
     assert daemon.vitals.running == {}
 
 
+def test_a_reload_with_a_bug_is_logged_and_the_daemon_goes_on(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(Engine, "reload", lambda _engine: 1 // 0)
+    daemon._reloaded()  # noqa: SLF001 (what a hangup calls)
+    assert "daemon.reload_refused error=ZeroDivisionError" in caplog.text
+
+
 def test_the_metronome_calls_again_after_the_wall_clock_stepped_back(monkeypatch: pytest.MonkeyPatch) -> None:
     from threading import Event
 
