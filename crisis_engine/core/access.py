@@ -282,7 +282,9 @@ def places_of(access: Access, action: str, actor: Actor, resolver: Resolver) -> 
 def counts_of(access: Access, actor: Actor, resolver: Resolver) -> Filter:
     """Return which cases the actor may count and not see: under a duty that counts, and not reached by one that reads."""
     places = places_of(access, "case.count", actor, resolver)
-    return Filter(actor.id, tuple(Term(unit, actor.id) for unit in places), sight_of(access, "case.list", actor, resolver).terms)
+    reads = max((access.roles[duty.role].reads for duty in rights_of(access, actor, resolver).duties), default=BLIND)
+    sealed = frozenset(workflow for workflow, least in access.sealed.items() if 1 <= reads < least)   # a sealed case is not counted either
+    return Filter(actor.id, tuple(Term(unit, actor.id, sealed=sealed) for unit in places), sight_of(access, "case.list", actor, resolver).terms)
 
 
 # ---- the first word, and the workflow's moves ----------------------------------------------------------------------------------------
