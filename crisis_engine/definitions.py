@@ -156,7 +156,7 @@ def _read(found: Traversable, file: str) -> Doc:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise DefinitionError("this is not UTF-8.", file=file, line=line, way_out="Save the file as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:   # of TOML, and a number of more digits than Python reads
         match = _LINE.search(str(error))
         raise DefinitionError(
             f"this is not TOML: {error}.", file=file, line=int(match[1]) if match else None, way_out="Mend that line."

@@ -331,6 +331,16 @@ def test_the_engine_itself_may_do_everything_but_moves_that_are_not_its_own() ->
     assert not may_do(ACCESS, "case.act", engine, RESOLVER, case=CASE, move=moves["exclude"]).allowed
 
 
+def test_a_case_about_a_unit_is_opened_by_a_duty_of_its_workflow_there_or_above_and_nowhere_else() -> None:
+    order = load_procedure("supervision_v1").workflow.opening
+    for (role, place), unit in itertools.product(itertools.product(ACCESS.roles, PLACES), (*OWN.values(), *BESIDE.values())):
+        who = actor(duty_of(role, place))
+        covers = {("county_officer", "own"): "c/k", ("city_officer", "own"): "c", ("county_officer", "beside"): "c/k2",
+                  ("city_officer", "beside"): "d"}.get((role, place))
+        wanted = covers is not None and (unit + "/").startswith(covers + "/")
+        assert may_do(ACCESS, "case.open", who, RESOLVER, move=order, within=unit).allowed == wanted, (role, place, unit)
+
+
 def test_an_emergency_reading_opens_no_list_and_no_move() -> None:
     who = actor(duty_of("counselor", "beside"))
     case = replace(CASE, grants=(Grant(ME, NOW + timedelta(hours=1), 2, 7),))

@@ -112,6 +112,7 @@ def test_extends_names_a_policy_and_no_path(tmp_path: Path, extends: str) -> Non
         (b"[clock\n", 1, "not TOML"),
         (b'format = 1\n\nname = "\xd0\xc5\xd1\xf4"\n', 3, "not UTF-8"),
         (b"a = " + b"[" * 5000, None, "nested too deeply"),
+        (b"a = " + b"9" * 5000, None, "not TOML"),
         (b"#" * (definitions.MOST_BYTES + 1), None, "too large"),
     ],
 )

@@ -284,7 +284,8 @@ def counts_of(access: Access, actor: Actor, resolver: Resolver) -> Filter:
     places = places_of(access, "case.count", actor, resolver)
     reads = max((access.roles[duty.role].reads for duty in rights_of(access, actor, resolver).duties), default=BLIND)
     sealed = frozenset(workflow for workflow, least in access.sealed.items() if 1 <= reads < least)   # a sealed case is not counted either
-    return Filter(actor.id, tuple(Term(unit, actor.id, sealed=sealed) for unit in places), sight_of(access, "case.list", actor, resolver).terms)
+    but = sight_of(access, "case.list", actor, resolver).terms
+    return Filter(actor.id, tuple(Term(unit, actor.id, sealed=sealed) for unit in places), but)
 
 
 # ---- the first word, and the workflow's moves ----------------------------------------------------------------------------------------

@@ -63,7 +63,8 @@ def extend(base: Mapping[str, object], own: Mapping[str, object], file: str) -> 
         for name in clocks.names():
             if name not in changed and own.get("adds"):   # of a workflow that it brings; the loader looks whether it is of one
                 changed[name] = clocks.raw(name)
-            elif name not in changed:
+                continue
+            if name not in changed:
                 clocks.refuse(f"{base_id} has no such clock.", name, way_out=nearest(name, changed))
             changed[name] = _over(Table(changed[name], file, f"clock.{name}"), clocks.table(name), keys, base_id)
         whole["clock"] = changed

@@ -295,11 +295,12 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Po
         self._watch(now, report)
         return report
 
-    def deliver(self, *, limit: int | None = None) -> DeliverReport:
+    def deliver(self, *, limit: int | None = None, go_on: Callable[[], bool] | None = None) -> DeliverReport:
         """Send what the outbox holds to the channels, at least once, always under one key. Several may do so at once.
 
         Without a channel nothing is marked: a notice that nobody carried stays in the outbox. At most `limit` messages are tried.
+        `go_on` is asked after each one, and may stop between two.
         """
         from .deliver import Delivery  # noqa: PLC0415 - the channels are needed here alone
 
-        return Delivery(self.store, self._sources, self._channels, self.now, self._lang, self._link).run(limit)
+        return Delivery(self.store, self._sources, self._channels, self.now, self._lang, self._link, go_on or (lambda: True)).run(limit)

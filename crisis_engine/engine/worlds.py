@@ -20,10 +20,11 @@ from crisis_engine.core.world import World
 from crisis_engine.store import Store, Stored, Tx
 from crisis_engine.store.key import CASE
 
+from .failing import Failing
 from .gather import Sources, actor_of, subject_of
 from .log import log
 from .look import Look
-from .sweep import Failing, units_of
+from .sweep import units_of
 
 if TYPE_CHECKING:
     from crisis_engine.notify import Channel

@@ -236,6 +236,9 @@ class RosterRows(PlainRows):
             ("absence", "UPDATE crisis_absence SET handed_at = ? WHERE id = ?"),
         ):
             self._bulk(sql, [(micros(at), each.id) for each in ended if each.kind == kind])
+        if ended:   # `_watch` of the engine sees by it that a clock ran back
+            self._run("INSERT INTO crisis_heartbeat (name, at) VALUES ('handed', :at) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
+                      at=micros(at))
 
     def forget_handed(self, now: datetime) -> int:
         """Afterwards an end that was handed over in a future that the clock left again counts as still to come; return how many."""
