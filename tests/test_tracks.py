@@ -192,7 +192,7 @@ def test_the_core_closes_nothing_over_a_track_even_where_a_file_forgot_the_guard
 
     case = city.report(PEER).reach("triaging")
     open_track(city, case, GUARDIAN)
-    monkeypatch.setitem(guard.GUARDS, "no_holding_track", lambda *_: None)   # type: ignore[attr-defined]  # a dict, whatever its type says
+    monkeypatch.setitem(guard.GUARDS, "no_holding_track", lambda *_: None)
     case.act(COUNSELOR, "exclude", because="误报")
     assert "tracks hold the case" in str(case.refused(CommandRejected, VICE_PRINCIPAL, "confirm"))
 

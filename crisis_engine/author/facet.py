@@ -182,6 +182,7 @@ def facets_of_access(access: Access) -> dict[str, Facet]:
         found |= {f"action.{name}.{flag}": Facet("rights", getattr(rule, flag)) for flag in ("everybody", "workflow", "glass")}
     for level, stages in access.dossiers.items():
         found[f"dossier.{level}"] = Facet("rights", tuple(sorted(f"{workflow}/{stage}" for workflow, stage in stages)), "text", FEWER)
+    found |= {f"sealed.{workflow}.reads": Facet("rights", least, asks=True) for workflow, least in access.sealed.items()}
     for table, (source, mark) in access.trust.items():
         found |= {f"{table}.source": Facet("sources", source, "source"), f"{table}.mark": _mark(mark)}
     return found

@@ -220,7 +220,8 @@ def access_schema() -> Schema:
         "action": _table({noun: _table(verbs, verbs) for noun, verbs in nouns.items()}, nouns),
     }
     dossier = _trusted({"level": _one_of(TIERS), "stages": _list_of(WORD, 1)}, ("level", "stages"))
-    return _table({**properties, "dossier": _named(dossier)}, properties)
+    sealed = _trusted({"reads": _number(2, READS_MOST)}, ("reads",))
+    return _table({**properties, "dossier": _named(dossier), "sealed": _named(sealed)}, properties)
 
 
 def retention_schema() -> Schema:

@@ -69,6 +69,7 @@ class Term:
     at_least: Tier | None = None                     # only what came to this level, what the person answers for, or a dossier
     dossier: frozenset[tuple[str, str]] = frozenset()    # (workflow, stage) that this level reads as if it had come to it
     addressed: bool = False                          # not by place: only cases that were sent to this unit
+    sealed: frozenset[str] = frozenset()             # workflows of which only those cases where the person has something to do
     verdict: Verdict = NO_SIGHT                      # what it comes to, where it admits
 
     def admits(self, case: Case) -> bool:
@@ -77,6 +78,8 @@ class Term:
             return case.facts.get("addressee") == self.unit
         unit = self.unit
         if case.unit != unit and not case.unit.startswith(unit + "/"):
+            return False
+        if case.workflow in self.sealed and self.person != case.answers and all(clock.holder != self.person for clock in case.clocks):
             return False
         return (
             self.at_least is None or reached(case).rank >= self.at_least.rank or case.answers == self.person
@@ -151,7 +154,8 @@ def _terms(access: Access, resolver: Resolver, duty: Duty) -> list[Term]:
     if role.reads != BLIND and role.scope != "none":
         verdict = Verdict(allowed=True, rule=rule, reads=role.reads, as_role=duty.role, level=level)
         limit = level if role.scope == "reached" else None
-        terms.append(Term(duty.unit, duty.person, limit, access.dossiers.get(level, frozenset()), verdict=verdict))
+        sealed = frozenset(workflow for workflow, least in access.sealed.items() if 1 <= role.reads < least)
+        terms.append(Term(duty.unit, duty.person, limit, access.dossiers.get(level, frozenset()), sealed=sealed, verdict=verdict))
     if role.addressed != BLIND and resolver.is_present(duty):
         verdict = Verdict(allowed=True, rule=rule, reads=role.addressed, as_role=duty.role, level=level)
         terms.append(Term(duty.unit, duty.person, addressed=True, verdict=verdict))
@@ -278,7 +282,10 @@ def places_of(access: Access, action: str, actor: Actor, resolver: Resolver) -> 
 def counts_of(access: Access, actor: Actor, resolver: Resolver) -> Filter:
     """Return which cases the actor may count and not see: under a duty that counts, and not reached by one that reads."""
     places = places_of(access, "case.count", actor, resolver)
-    return Filter(actor.id, tuple(Term(unit, actor.id) for unit in places), sight_of(access, "case.list", actor, resolver).terms)
+    reads = max((access.roles[duty.role].reads for duty in rights_of(access, actor, resolver).duties), default=BLIND)
+    sealed = frozenset(workflow for workflow, least in access.sealed.items() if 1 <= reads < least)   # a sealed case is not counted either
+    but = sight_of(access, "case.list", actor, resolver).terms
+    return Filter(actor.id, tuple(Term(unit, actor.id, sealed=sealed) for unit in places), but)
 
 
 # ---- the first word, and the workflow's moves ----------------------------------------------------------------------------------------

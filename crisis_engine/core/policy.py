@@ -144,6 +144,7 @@ class Access:
     actions: Mapping[str, ActionRule] = field(default_factory=dict)
     separate: frozenset[str] = frozenset()                        # offices that one person never holds together
     dossiers: Mapping[Tier, frozenset[tuple[str, str]]] = field(default_factory=dict)   # level -> (workflow, stage) that it reads
+    sealed: Mapping[str, int] = field(default_factory=dict)       # workflow -> secrecy that a role must read to know of its cases
     glass_at_most: Span | None = None                             # the longest emergency reading
     least_count: int = 5                                          # smaller cells of counts are merged
     trust: Mapping[str, tuple[str, str]] = field(default_factory=dict)   # source and mark of each table of numbers

@@ -257,8 +257,9 @@ def doer(resolver: Resolver, workflow: Workflow, policy: Policy, case: Case, clo
         roles = [role for role in workflow.moves[proposal.move].second if ":" not in role]
         return resolver.find(case.unit, roles, policy, recused | {proposal.by})
     role, _, place = who.partition("@")
-    if place == "addressee" and (found := _at_addressee(resolver, case, role)) is not None:
-        return found
+    if place == "addressee" and case.facts.get("addressee"):
+        at_partner = _at_addressee(resolver, case, role)   # a partner without anybody is the county's matter, at once
+        return at_partner or replace(resolver.answerer(case.unit, Tier.COUNTY, policy, recused), vacant=True)
     if case.lead is not None:
         role = policy.counterpart.get(role, {}).get(case.lead, role)
     return resolver.find(case.unit, (role,), policy, recused)

@@ -272,10 +272,13 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Po
             shown = {other for _link, other in self._links(tx, world)}
             events = [event for event in tx.events(stored.case.number) if not isinstance(event, Linked) or event.other in shown]
             erased = erased_lines(tx, stored.case.number, stored.case.version)
+            alone = stored.case.parent is not None and not self._sees(tx, world, stored.case.parent)
         tier = max((secrecy_shown(event, world.procedure, sight.reads) for event in events), default=0)
         self._write_down(self._entry(by, "history", stored.case.number, now, tier, why, sight))
         ref = child.ref if child is not None else None
-        return [line for event in events for line in history_items(event, world.procedure, sight.reads, ref)] + erased
+        lines = [line for event in events for line in history_items(event, world.procedure, sight.reads, ref)]
+        # a partner sees what was sent to it, and not beside which case it stands
+        return [{key: value for key, value in line.items() if not (alone and key == "parent")} for line in lines] + erased
 
     # ---- the clock's side -------------------------------------------------------------------------------------------
 

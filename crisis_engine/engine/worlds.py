@@ -130,14 +130,16 @@ class Worlds(Look):
 
     def _links(self, tx: Tx, world: World) -> list[tuple[str, str]]:
         """Return the links of a case to those cases that the reader sees too: a link to another would say that it exists."""
-        found = []
-        for link, number_of_other in tx.links(world.case.number if world.case is not None else ""):
-            other = tx.case(number_of_other)
-            if other is not None:
-                resolver = self._sources.resolver(tx, {other.case.unit, *(duty.unit for duty in world.actor.duties)}, world.resolver.now)
-                if may_do(self._sources.access, "case.list", world.actor, resolver, case=other.case).allowed:
-                    found.append((link, number_of_other))
-        return found
+        links = tx.links(world.case.number if world.case is not None else "")
+        return [(link, other) for link, other in links if self._sees(tx, world, other)]
+
+    def _sees(self, tx: Tx, world: World, number: str | None) -> bool:
+        """Whether the reader sees another case too."""
+        other = tx.case(number) if number is not None else None
+        if other is None:
+            return False
+        resolver = self._sources.resolver(tx, {other.case.unit, *(duty.unit for duty in world.actor.duties)}, world.resolver.now)
+        return may_do(self._sources.access, "case.list", world.actor, resolver, case=other.case).allowed
 
     @staticmethod
     def _partners(
@@ -155,7 +157,7 @@ class Worlds(Look):
             if unit is None:
                 raise NotFound(f"There is no unit {said(name)!r}.", way_out="See `crisis roster show` for the units.")
             if field.sorts and unit.sort not in field.sorts:
-                raise BadInput(f"Field {field.name!r}: {unit.id} is none of {', '.join(field.sorts)}.",
+                raise BadInput(f"{unit.id} is no partner of such a sort: {', '.join(field.sorts)}.",
                                way_out="Name a partner of such a sort; the roster says which is which.", field=field.name)
         sent = frozenset(event.value for event in tx.events(case.number) if isinstance(event, FactSet) and event.name == "addressee")
         return {name: Partner(unit, agreements.get(name, ()), loads.get(name, 0)) for name, unit in units.items()}, sent
