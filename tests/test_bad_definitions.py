@@ -148,6 +148,7 @@ def test_files_broken_at_random_are_refused_with_a_sentence_or_are_sound(tmp_pat
     ('within = "10m"', 'within = "9999999d"', "clock.stay_with.within"),
     ('within = { red = "3wd"', 'within = { red = "999999wd"', "clock.county_review.within.red"),
     ('{ every = "2h", tell', '{ every = "9999999h", tell', "ladder.first_word[5].every"),
+    ('remind = ["-5m"]', 'remind = ["-999999d"]', "clock.acknowledge.remind"),
 ])
 def test_a_span_that_no_calendar_reaches_is_refused(tmp_path: Path, old: str, new: str, key: str) -> None:
     own = tmp_path / "own_v1.toml"

@@ -140,6 +140,19 @@ def test_an_older_schema_steps_aside_and_so_do_older_definitions() -> None:
     assert steps_aside(me, [living("b", definitions="b" * 16, definitions_at=NOW + SECOND)], ORDER) == "definitions"
 
 
+@pytest.mark.parametrize("idle", [
+    {"state": "apart"}, {"state": "clock"}, {"state": "schema"},
+    {"round_at": NOW + HOUR},                                        # its rounds begin, and none ever ended well
+    {"round_at": NOW + 2 * HOUR, "success_at": NOW + HOUR},
+])
+def test_nobody_steps_aside_for_one_that_does_not_sweep(idle: dict[str, object]) -> None:
+    newer = living("b", revision="0099", definitions_at=NOW + SECOND)
+    assert steps_aside(living("me"), [newer], ORDER) == "schema"
+    assert steps_aside(living("me"), [replace(newer, **idle)], ORDER) == ""  # type: ignore[arg-type]  # fields of Living
+    assert steps_aside(living("me"), [replace(newer, round_at=NOW + HOUR, success_at=NOW)], ORDER) == ""
+    assert steps_aside(living("me"), [replace(newer, round_at=NOW + HOUR, success_at=NOW + HOUR - SECOND)], ORDER) == "schema"
+
+
 @given(st.lists(st.tuples(st.sampled_from([*ORDER, "0099"]), st.integers(0, 3)), min_size=1, max_size=6))
 def test_of_any_number_of_daemons_never_all_step_aside(kinds: list[tuple[str, int]]) -> None:
     all_of_them = [living(str(n), revision=revision, definitions_at=NOW + at * SECOND) for n, (revision, at) in enumerate(kinds)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -271,3 +272,24 @@ def test_a_procedure_is_built_as_it_would_be_loaded(two: City, nearer: str) -> N
         body = tx.definition(stored(two, number).procedure)
     assert body is not None
     assert Procedure.from_body(body).policy.id == "nearer_v1"
+
+
+def chosen(city: City, policy: str) -> None:
+    """Let every new case of the city follow this policy."""
+    with city.engine.store.reading() as tx:
+        unit = tx.units({"xinyang"})["xinyang"]
+    city.engine.import_roster(RosterSet(units=(replace(unit, policy=policy),)))
+
+
+def test_a_revert_leaves_a_case_that_began_with_the_new_version(two: City, nearer: str) -> None:
+    number = reported(two)
+    done = moved(two, "xinyang_v1", nearer)
+    chosen(two, nearer)
+    began = two.report(PEER, subject="stu-43", cues=["suicide_words"]).number
+    before = stored(two, began)
+    assert before.procedure == stored(two, number).procedure
+    report = two.engine.apply_migration(two.engine.propose_revert(done, by=SECOND), by=OPERATOR)
+    assert (report.cases, report.stuck) == (1, [])
+    assert stored(two, number).procedure != before.procedure
+    assert stored(two, began) == before
+    sound(two)

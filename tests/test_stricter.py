@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisis_engine.almanac import published_calendar
+from crisis_engine.core.calendar import parse_offset
 from crisis_engine.core.deadline import Steps, budget
 from crisis_engine.core.errors import DefinitionError
 from crisis_engine.core.model import Risk, Tier
 from crisis_engine.core.order import DEEPER, LADDER, LONGER, ORDERS, SHORTER, Verdict, lines_of
 from crisis_engine.core.parse_policy import DEPTHS, parse_policy
-from crisis_engine.core.policy import Policy, Rung
+from crisis_engine.core.policy import ClockRule, Policy, Rung
 from crisis_engine.core.stricter import OVERRIDABLE, check_stricter, extend
 from crisis_engine.definitions import load_policy_doc
 from tests.test_policy import HEAD, OWN, SAFETY, TRUST
@@ -98,6 +99,31 @@ def test_a_longer_or_a_moving_ladder_is_not_a_stricter_one(ladder: list[Any], ke
     assert (caught.value.file, caught.value.key) == (OWN, key)
 
 
+@pytest.mark.parametrize(("clock", "remind"), [
+    ("acknowledge", ["-3h"]),                  # before the clock of a red case begins: nobody is reminded of it any more
+    ("acknowledge", ["-10h"]),                 # of none
+    ("assessment", ["25%"]), ("triage", ["50%", "-20h"]),
+])
+def test_a_reminder_that_never_comes_is_not_an_earlier_one(clock: str, remind: list[str]) -> None:
+    with pytest.raises(DefinitionError, match="remind") as caught:
+        extended({"clock": {clock: {"remind": remind, **TRUST}}})
+    assert (caught.value.file, caught.value.key) == (OWN, f"clock.{clock}.remind")
+
+
+def test_a_budget_that_ends_before_the_reminder_of_the_base_needs_none() -> None:
+    assert extended({"clock": {"acknowledge": {"within": "4m", **TRUST}}}).clocks["acknowledge"].remind == ("-5m",)
+
+
+@pytest.mark.parametrize(("name", "ladder"), [
+    ("first_word", [{"at": "0m", "raise": "city"}, {"every": "2h", "tell": ["tier_holder"]}]),
+    ("paper", [{"at": "0m", "raise": "city", "tell": ["tier_holder"]}, {"every": "7d", "tell": ["tier_holder"]}]),
+])
+def test_one_rung_does_not_stand_for_several(name: str, ladder: list[Any]) -> None:
+    with pytest.raises(DefinitionError, match="fewer rungs") as caught:
+        extended({"ladder": {name: ladder, **TRUST}})
+    assert caught.value.key == f"ladder.{name}[2]"
+
+
 def test_two_values_are_the_same_stricter_looser_or_unlike() -> None:
     clocks = BASE.clocks
     hours, days = clocks["triage"].within[Risk.RED], clocks["county_review"].within[Risk.RED]
@@ -160,7 +186,7 @@ def clocks(draw: st.DrawFn) -> dict[str, Any]:
         possible = {
             "within": st.one_of(spans(days=days), by_risk(spans(days=days))), "again": st.one_of(spans(), by_risk(spans())),
             "cap": by_risk(spans()),
-            "remind": st.lists(st.sampled_from(["25%", "50%", "75%", "-5m", "-15m", "-1h", "-4h", "-2d"]), unique=True),
+            "remind": st.lists(st.sampled_from(["25%", "50%", "75%", "-5m", "-15m", "-1h", "-3h", "-4h", "-10h", "-2d"]), unique=True),
         }
         found[name] = {**TRUST, **{key: draw(possible[key]) for key in draw(st.sets(st.sampled_from(sorted(possible)), max_size=2))}}
     return found
@@ -199,11 +225,17 @@ def told(policy: Policy, clock: str, risk: Risk, after: timedelta) -> tuple[int,
     for step in range(first, steps.last + 1):
         if steps.at(step, due, due) <= due + after:
             take(steps.rung(step))
+            many += step < steps.last
     every = steps.ladder[-1].every
     assert every is not None
     begins = steps.at(steps.last, due, due) - due
-    many = 0 if begins > after else 1 + (after - begins) // every.wall
+    many += 0 if begins > after else 1 + (after - begins) // every.wall
     return height, roles, alarm, many
+
+
+def reminded(rule: ClockRule, begins: datetime, due: datetime, until: datetime) -> int:
+    """Return how many reminders of a clock come before an instant."""
+    return sum(1 for text in rule.remind if begins < parse_offset(text).at(begins, due) < until)
 
 
 @settings(max_examples=400)
@@ -223,6 +255,7 @@ def test_no_accepted_policy_is_later_lower_or_tells_fewer(own: dict[str, Any], s
                     budget(one, risk, now, CALENDAR, unit, again=again, dismissal="17:30").at for one in (rule, base_rule)
                 )
                 assert mine <= other, f"{name} {risk}"
+                assert reminded(rule, now, mine, mine) >= reminded(base_rule, now, other, mine), f"{name} {risk}"
             after = timedelta(hours=hours)
             height, roles, alarm, many = told(policy, name, risk, after)
             base_height, base_roles, base_alarm, base_many = told(BASE, name, risk, after)

@@ -7,6 +7,7 @@ difference there is neither stricter nor looser.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -104,6 +105,8 @@ def _ladder(own: tuple[Rung, ...], base: tuple[Rung, ...]) -> Fault | None:
         if not any(_covers(mine, rung) for mine in own):
             when = f"every {rung.every}" if rung.every else f"at {rung.at}"
             return Fault(f"[{number}]", f"nothing here does what the base does {when}.", further)
+        if rung.at is not None and _often(own, rung.at.wall) < _often(base, rung.at.wall):   # one rung stands for one, not for several
+            return Fault(f"[{number}]", f"fewer rungs than the base has by {rung.at}.", further)
     if _tail(own) > _tail(base):
         return Fault(f"[{len(own)}]", "what repeats for ever begins later than in the base.", further)
     if (moves := _moves(own)) != _moves(base):
@@ -136,6 +139,13 @@ def _tail(rungs: tuple[Rung, ...]) -> float:
     before = rungs[-2].at if len(rungs) > 1 else None
     every = rungs[-1].every
     return (before.wall.total_seconds() if before else 0) + (every.wall.total_seconds() if every else 0)
+
+
+def _often(rungs: tuple[Rung, ...], after: timedelta) -> int:
+    """Return how many rungs fired so long after the due time."""
+    tail, every = timedelta(seconds=_tail(rungs)), rungs[-1].every
+    repeated = 1 + (after - tail) // every.wall if every is not None and after >= tail else 0
+    return repeated + sum(1 for rung in rungs if rung.at is not None and rung.at.wall <= after)
 
 
 def _moves(rungs: tuple[Rung, ...]) -> list[tuple[str, str]]:

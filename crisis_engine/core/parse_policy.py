@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from .calendar import Span, parse_offset
 from .model import Risk, Tier
-from .parse_table import MARKS, Table
+from .parse_table import MARKS, WALL_MOST, Table
 from .policy import ClockRule, Cue, Pause, Policy, Rung
 
 DEPTHS = ("county", "city_one", "city_panel")
@@ -183,9 +183,11 @@ def _reminders(table: Table) -> tuple[str, ...]:
     reminders = table.texts("remind")
     for text in reminders:
         try:
-            parse_offset(text)
+            before = parse_offset(text).before
         except ValueError as error:
             table.refuse(str(error)[:300], "remind")
+        if before is not None and before.wall > WALL_MOST:   # a clock could not be armed, and a report would be turned away
+            table.refuse(f"{text} is longer than anything here can last.", "remind", way_out=f"Write at most -{WALL_MOST.days}d.")
     return reminders
 
 

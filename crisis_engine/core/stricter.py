@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import NoReturn
 
+from .calendar import Span, parse_offset
 from .errors import DefinitionError
 from .model import Risk
 from .order import ONLY_STRICTER, ORDERS, lines_of
 from .parse_policy import weaker_mark
 from .parse_table import Table, nearest
-from .policy import Policy
+from .policy import ClockRule, Policy
 
 Doc = dict[str, object]
 
@@ -82,6 +84,32 @@ def check_stricter(base: Policy, own: Policy, file: str) -> None:
         fault = order.fault(mine[key], value)
         if fault is not None:
             _refuse(file, f"{key}{fault.where}", fault.message, fault.way_out)
+    for name, rule in base.clocks.items():
+        _check_reminders(name, own.clocks[name], rule, file)
+
+
+def _check_reminders(name: str, own: ClockRule, base: ClockRule, file: str) -> None:
+    """Refuse reminders that come later or fewer within a clock's own budget: one that lies before the clock begins never comes."""
+    for risk in Risk:
+        for spans, others in ((own.within, base.within), (own.again or own.within, base.again or base.within)):
+            mine, due = _reminded(own, spans[risk]), _wall(spans[risk])
+            for place, at in enumerate(_reminded(base, others[risk])):
+                if at < due and (place >= len(mine) or mine[place] > at):
+                    _refuse(file, f"clock.{name}.remind", f"at {risk} fewer reminders come than in the base.",
+                            f"{ONLY_STRICTER} a reminder must lie within the budget of every risk.")
+
+
+def _reminded(rule: ClockRule, span: Span) -> list[timedelta]:
+    """Return when reminders come, counted from where the clock begins; what would lie before that is left out (core/deadline.py)."""
+    due = _wall(span)
+    offsets = [parse_offset(text) for text in rule.remind]
+    times = (due - one.before.wall if one.before is not None else due * (one.percent or 0) / 100 for one in offsets)
+    return sorted(at for at in times if at > timedelta())
+
+
+def _wall(span: Span) -> timedelta:
+    """Return how long a budget is at least; one in days of a calendar is compared with another in the same days."""
+    return span.wall if span.is_wall else timedelta(days=span.amount)
 
 
 def _refuse(file: str, key: str, message: str, way_out: str) -> NoReturn:

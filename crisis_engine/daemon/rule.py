@@ -34,6 +34,9 @@ GRACE = timedelta(seconds=1)
 ALIVE = timedelta(seconds=20)
 """A daemon whose last word is older has died, or its machine has (four beats)."""
 
+IN_VAIN = timedelta(minutes=1)
+"""A daemon whose rounds go on for so long after the last one that did all that it should does not sweep, whatever it says (D)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
@@ -113,16 +116,24 @@ def _begun(one: Living) -> tuple[datetime, str]:
 
 
 def steps_aside(me: Living, others: Iterable[Living], order: tuple[str, ...]) -> str:
-    """Return why this daemon leaves the work to another, or nothing: that one has a newer schema, or newer definitions.
+    """Return why this daemon leaves the work to another, or nothing: that one has a newer schema, or newer definitions, and sweeps.
 
-    The two are compared in this order, so among any number of daemons there is always one that works.
+    The two are compared in this order, so among any number of daemons there is always one that works. One that only lives, because its
+    clock is not believed or its rounds fail, is no reason: nobody would sweep.
     """
     mine = _age(me, order)
     for other in others:
+        if not _sweeps(other):
+            continue
         theirs = _age(other, order)
         if theirs > mine:
             return "schema" if theirs[0] > mine[0] else "definitions"
     return ""
+
+
+def _sweeps(one: Living) -> bool:
+    began = one.round_at or one.started_at   # of the last round: one that takes long is not in vain
+    return one.state == "working" and began - (one.success_at or one.started_at) < IN_VAIN
 
 
 def _age(one: Living, order: tuple[str, ...]) -> tuple[int, datetime]:

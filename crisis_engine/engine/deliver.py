@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -38,6 +39,7 @@ LEASE = timedelta(minutes=5)
 MOST_FAILED = 3
 """Failures in a row after which a channel is left alone until the next call: a gateway that hangs must not keep the others waiting."""
 
+_MOST_KEPT = 200
 _LONGEST = timedelta(seconds=30)
 _REST = timedelta(seconds=10)
 
@@ -67,6 +69,7 @@ class Outcome:
     failure: DeliveryFailed | None = None
     tried: bool = True
     rests_until: datetime | None = None    # it fell into quiet hours while it waited
+    at: datetime | None = None             # when this try began
 
 
 @dataclass(slots=True)
@@ -138,8 +141,8 @@ class Delivery:
             notices = tuple(one for one in carried[row.id] if (one.notice.case, row.person) not in recused)
             digest = tx.digest(row.digest) if row.digest is not None else None
             letters.append(Letter(
-                self._routed(room, row), notices, tuple(one.id for one in carried[row.id]), room.person(row.person),
-                {one.id: self._label(tx, one) for one in notices}, digest, self._digest_labels(tx, digest),
+                self._unnamed(tx, self._routed(room, row), recused), notices, tuple(one.id for one in carried[row.id]),
+                room.person(row.person), {one.id: self._label(tx, one) for one in notices}, digest, self._digest_labels(tx, digest),
                 frozenset(tx.recused_of(row.person)) if digest is not None else frozenset(),
             ))
         return letters
@@ -152,6 +155,13 @@ class Delivery:
             if room.tx.turn_to(row, channel.name):
                 return row._replace(channel=channel.name)
         return row
+
+    def _unnamed(self, tx: Tx, row: MessageRow, recused: Collection[tuple[str, str]]) -> MessageRow:
+        """Return the message under a key that names no case of which the person must not hear, where none can have gone under the old."""
+        if row.unsure or not any(person == row.person and row.key.startswith(f"{number}-") for number, person in recused):
+            return row
+        key = f"{hashlib.sha256(row.key.encode()).hexdigest()[:24]}:{row.person}"
+        return row._replace(key=key) if tx.rename(row, key) else row
 
     def _label(self, tx: Tx, one: WaitingNotice) -> Label | None:
         clocks = self._clocks(tx, one.procedure)
@@ -181,9 +191,10 @@ class Delivery:
         channel = next((one for one in self.channels if one.name == row.channel), None)
         if channel is None:
             return Outcome(letter, failure=DeliveryFailed("no address" if row.channel == NOWHERE else "no such channel", final=True))
+        now = self.clock()
+        letter = self._today(letter)
         if not letter.notices and letter.digest is None:
             return Outcome(letter)   # whoever it was for is recused by now: there is nothing to send
-        now = self.clock()
         failure: DeliveryFailed | None
         longest = getattr(channel, "longest", _LONGEST)
         ends = row.lease_until or now
@@ -207,7 +218,15 @@ class Delivery:
             self.failures[channel.name] = self.failures.get(channel.name, 0) + (not failure.final)
             return Outcome(letter, failure=failure)
         self.failures.pop(channel.name, None)
-        return Outcome(letter, answer=answer or "")
+        return Outcome(letter, answer=answer or "", at=now)
+
+    def _today(self, letter: Letter) -> Letter:
+        """Return the letter without what its person must not hear of by now: the messages before it may have taken minutes."""
+        with self.store.reading() as tx:
+            recused = tx.recused_among({one.notice.case for one in letter.notices})
+            hidden = frozenset(tx.recused_of(letter.row.person)) if letter.digest is not None else letter.hidden
+        notices = tuple(one for one in letter.notices if (one.notice.case, letter.row.person) not in recused)
+        return replace(letter, notices=notices, hidden=hidden)
 
     def _composed(self, letter: Letter, rule: Rule, now: datetime) -> Message:
         row, lang = letter.row, rule.lang or self.lang
@@ -234,18 +253,19 @@ class Delivery:
             return
         if failure is None:
             nothing = not letter.notices and letter.digest is None
-            if not tx.end_message(row, "dropped" if nothing else "sent", now, answer=outcome.answer):
+            if not tx.end_message(row, "dropped" if nothing else "sent", now, answer=_kept(outcome.answer, letter.person)):
                 log("deliver.claim_lost", message=row.id)
                 return
             for one in ids:
-                tx.put_delivery(one, row.person, row.channel, now)
+                tx.put_delivery(one, row.person, row.channel, outcome.at or now)
             self.sent += not nothing
         else:
             self._failed(room, letter, failure)
+
     def _failed(self, room: Mailroom, letter: Letter, failure: DeliveryFailed) -> None:
         tx, now, row = room.tx, room.now, letter.row
         rule = next((rule_of(one) for one in self.channels if one.name == row.channel), Rule())
-        reason = _without_address(failure.message, letter.person)[:200]
+        reason = _kept(failure.message, letter.person)
         waited = now - row.made_at
         unsure = failure.unsure or row.unsure
         dead = failure.final or row.tries >= rule.tries or waited >= rule.give_up
@@ -267,9 +287,13 @@ class Delivery:
             room.fall_back(row, letter.notices)
 
 
-def _without_address(reason: str, person: Person | None) -> str:
-    """Return a channel's reason without the person's address: it is kept and logged, and contacts are secrets."""
+def _kept(words: str, person: Person | None) -> str:
+    """Return what a channel said as it may be kept and logged: on one line, without the person's address, for contacts are secrets.
+
+    Others wrote it: half a character would be refused by the database, and the message sent again for ever.
+    """
+    shown = "".join(char if char.isprintable() else " " for char in words)
     address = str(person.contact) if person is not None else ""
     for part in (address, address.partition(":")[2]):
-        reason = reason.replace(part, "…") if part else reason
-    return reason
+        shown = shown.replace(part, "…") if part else shown
+    return shown[:_MOST_KEPT]

@@ -126,10 +126,15 @@ class Mailroom:
                 self.tx.hasten(joined.id, self.now)
 
     def _open(self, person: str, channel: str, cases: set[str], *, urgent: bool) -> MessageRow | None:
-        """Return a waiting message that may carry these too: of the same one case, or a list of calm ones that is not full."""
+        """Return a waiting message that may carry these too: of the same one case, or a list of calm ones that is not full.
+
+        What is urgent joins none that was passed on already: it would not be passed on with it.
+        """
         waiting = self.tx.open_messages(person, channel, self.now)
         carried = self.tx.notices_of([message.id for message in waiting])
         for message in waiting:
+            if urgent and message.passed_on:
+                continue
             there = {one.notice.case for one in carried[message.id]}
             if there == cases or (not urgent and not message.urgent and len(there | cases) <= MOST_IN_ONE):
                 return message

@@ -15,6 +15,7 @@ from functools import cache
 from itertools import islice
 
 from crisis_engine.core.calendar import CHINA
+from crisis_engine.refusals.clockwork import CLOCKWORK
 from crisis_engine.refusals.database import DATABASE
 from crisis_engine.refusals.migration import MIGRATIONS
 from crisis_engine.refusals.notice import NOTICES
@@ -26,7 +27,7 @@ from crisis_engine.words import knows, say
 
 __all__ = ["TABLE", "in_chinese"]
 
-TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF, **NOTICES, **MIGRATIONS}
+TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF, **NOTICES, **MIGRATIONS, **CLOCKWORK}
 """Each sentence of the engine with its values named, and its Chinese."""
 
 _HOLE = re.compile(r"\{(\w+)\}")

@@ -139,6 +139,11 @@ class MessageRows(DigestRows):
         return there is None and bool(self._run("UPDATE crisis_message SET channel = :channel WHERE id = :id AND fence = :fence",
                                                 id=message.id, channel=channel, fence=message.fence))
 
+    def rename(self, message: MessageRow, key: str) -> bool:
+        """Let a claimed message go under another key; return whether the claim still holds."""
+        return bool(self._run("UPDATE crisis_message SET key = :key WHERE id = :id AND fence = :fence",
+                              id=message.id, key=key, fence=message.fence))
+
     # ---- for operators and receivers -------------------------------------------------------------------------------------------
 
     def messages(self, statuses: Collection[str], reader: str, limit: int, after: int = 0) -> list[MessageRow]:
