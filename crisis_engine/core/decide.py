@@ -15,7 +15,7 @@ from .errors import BadInput, CommandRejected, NotAllowed, NotFound, said
 from .form import check_fields
 from .guard import refusals
 from .hold import heed_days
-from .model import Risk, Tier, higher_risk
+from .model import TIERS, Risk, Tier, higher_risk
 from .move import REPORTER, begin_danger, cue_floor, make_move, secret_of
 from .pen import Pen
 from .rung import fire_due
@@ -69,6 +69,8 @@ def open_case(world: World, move: MoveDef, command: Open, fields: Mapping[str, A
     tier = verdict.level or Tier.CLASS
     if tier is not Tier.PEER or Tier.CLASS not in resolver.chain(command.unit):
         tier = resolver.level_from(command.unit, tier)
+    if move.tier in TIERS:
+        tier = max(tier, resolver.level_from(command.unit, Tier(move.tier)), key=lambda one: one.rank)
     parent = world.parent
     if parent is not None:
         if not parent.open:

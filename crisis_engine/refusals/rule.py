@@ -166,6 +166,10 @@ RULES: Mapping[str, str] = {
     "Leave --subject out; link the case of a child where it belongs.": "不写 --subject；与某个学生有关时，再关联那个个案。",
     "{workflow} stands beside a case and was given none.": "{workflow} 须附在一个个案之下，这里没有写。",
     "Give --parent NUMBER.": "写 --parent 个案编号。",
+    "A child of a group event has no field {field}.": "群体事件的学生一栏没有 {field}。",
+    "A group event names between 1 and {most} children.": "群体事件要写 1 至 {most} 个学生。",
+    "The child {subject} is named twice.": "学生 {subject} 写了两次。",
+    "Name each child once; report others by themselves.": "每个学生只写一次；其他的请单独上报。",
     "Say until when the child is not alone.": "写明到什么时候为止有人陪着学生。",
 
     # ---- what a word in between, or a recusal, undoes -------------------------------------------------------------------
