@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from crisis_engine import BadInput
+from crisis_engine import BadInput, CrisisError
 from crisis_engine.core.errors import DefinitionError
+from crisis_engine.core.model import Duty
+from crisis_engine.definitions import load_procedure
 from crisis_engine.engine import deliver
-from crisis_engine.notify import Message, RecordingChannel, Rule, WebhookChannel, load_channels
+from crisis_engine.notify import DeliveryFailed, MailChannel, Message, RecordingChannel, Rule, WebhookChannel, load_channels
 from crisis_engine.notify.template import load_templates
+from crisis_engine.roster import RosterSet
+from crisis_engine.store.message import OPEN
 
 from .receiver import SECRET, Receiver, receiving
-from .story import COUNSELOR, OPERATOR, PEER, VICE_PRINCIPAL, City
+from .story import CLASS, COUNSELOR, OPERATOR, PEER, SUBJECT_TEACHER, VICE_PRINCIPAL, City
 from .test_deliver import cleared, owe, rows, with_channels
 
 
@@ -117,6 +122,27 @@ def test_an_urgent_word_does_not_wait_behind_a_crowd_of_calm_ones(city: City, mo
     assert channel.sent[0].urgent
 
 
+def test_a_receiver_that_asks_for_a_days_patience_does_not_silence_what_is_urgent(city: City, receiver: Receiver) -> None:
+    case = cleared(city)
+    receiver.answers, receiver.headers = [429], {"retry-after": "86400"}
+    second = RecordingChannel(name="second", rule=Rule(fallback=True))
+    with with_channels(city, WebhookChannel("host", receiver.url, [SECRET]), second) as engine:
+        owe(city, case, [COUNSELOR], key="a", urgent=True)
+        for _ in range(5):
+            engine.deliver()
+            city.skip(minutes=5)
+    assert [message.to for message in second.sent] == [COUNSELOR]
+
+
+def test_a_channel_that_may_take_longer_than_a_claim_is_used_all_the_same(city: City) -> None:
+    case = cleared(city)
+    slow = RecordingChannel(name="slow")
+    slow.longest = MailChannel("mail", "localhost", "crisis@example.invalid", timeout=60).longest  # type: ignore[attr-defined]
+    with with_channels(city, slow) as engine:
+        owe(city, case, [COUNSELOR], key="a", urgent=True)
+        assert engine.deliver().sent == 1
+
+
 # ---- what is told to whom --------------------------------------------------------------------------------------------------------
 
 
@@ -138,6 +164,21 @@ def test_the_key_of_a_list_does_not_name_a_case_that_its_reader_may_not_hear_of(
     told, = channel.sent
     assert [line.number for line in told.lines] == [second.number]
     assert first.number not in repr(told)
+
+
+def test_of_somebody_who_is_not_reached_no_one_hears_who_may_not_know_of_the_case(city: City) -> None:
+    city.engine.import_roster(RosterSet(duties=(
+        Duty("subject_teacher", CLASS, COUNSELOR), Duty("subject_teacher", CLASS, SUBJECT_TEACHER),   # both teach the class
+    )))
+    case = cleared(city)
+    channel = RecordingChannel(name="other", rule=Rule(tries=1))
+    with with_channels(city, channel) as engine:
+        channel.fail = "down."
+        owe(city, case, [COUNSELOR], key="a", urgent=True)
+        engine.deliver()
+    told = rows(city, "SELECT people FROM crisis_notice WHERE what = 'delivery_failed'")[0][0].split(",")
+    assert SUBJECT_TEACHER not in told
+    assert OPERATOR in told
 
 
 # ---- what an operator gives ------------------------------------------------------------------------------------------------------
@@ -194,3 +235,53 @@ def test_a_limit_for_one_person_or_quiet_hours_hold_no_danger_back(city: City) -
         engine.deliver()
     assert len(channel.sent) == 2
     assert channel.sent[-1].urgent
+
+
+def test_a_case_that_nobody_can_read_makes_no_message_go_twice(city: City) -> None:
+    broken, sound = (city.report(PEER, subject=subject) for subject in ("stu-41", "stu-42"))
+    city.messages()
+    channel = RecordingChannel(name="other")
+    with with_channels(city, channel) as engine:
+        owe(city, broken, ["p-nobody"], key="a", urgent=True)
+        owe(city, sound, [COUNSELOR], key="b", urgent=True)
+        channel.rule = Rule(tries=1)
+        send = channel.send
+
+        def half(message: Message) -> None:
+            if message.to != COUNSELOR:
+                raise DeliveryFailed("gone.", final=True)
+            send(message)
+
+        channel.send = half  # type: ignore[method-assign]  # a gateway that knows one of two
+        with city.engine.store.writing() as tx:
+            tx.connection.execute(text("UPDATE crisis_case SET clocks = '[{' WHERE number = :number"), {"number": broken.number})
+        for _ in range(3):
+            with suppress(CrisisError, ValueError):
+                engine.deliver()
+            city.skip(minutes=10)
+    assert len(channel.sent) == 1
+
+
+def test_the_long_past_of_a_person_is_not_searched_for_each_word(city: City) -> None:
+    case = cleared(city)
+    channel = RecordingChannel(name="other")
+    channel.fail = "down."
+    with with_channels(city, channel) as engine:
+        owe(city, case, [COUNSELOR], key="a")
+        engine.deliver()
+    city.skip(days=4)
+    with city.engine.store.reading() as tx:
+        assert tx.open_messages(COUNSELOR, "other", city.clock()) == []
+        plan = tx.connection.execute(text(
+            "EXPLAIN QUERY PLAN " + OPEN.replace(":person", "'x'").replace(":channel", "'y'").replace(":since", "1").replace(":now", "1")))
+        assert any("person=? AND channel=? AND made_at>?" in str(row) for row in plan) or tx.locks
+
+
+@pytest.mark.parametrize(("name", "text_"), [("label", '{ zh = "第一行\\n第二行", en = "x" }'), ("source", '"a\\u001b[2Jb"')])
+def test_a_label_and_a_source_of_a_definition_stand_on_one_line(tmp_path: Path, name: str, text_: str) -> None:
+    lines = {"format": "1", "name": '"near"', "version": "1", "extends": '"default_v1"', "label": '{ zh = "x", en = "x" }',
+             "source": '"x"', "mark": '"D"'}
+    file = tmp_path / "near_v1.toml"
+    file.write_text("".join(f"{key} = {value}\n" for key, value in {**lines, name: text_}.items()), encoding="utf-8")
+    with pytest.raises(DefinitionError, match="one line"):
+        load_procedure("school_crisis_v1", str(file))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url, text
+from sqlalchemy.engine import URL
 
-from crisis_engine import CommandRejected, NotFound, open_engine
+from crisis_engine import CommandRejected, CrisisError, NotAllowed, NotFound, open_engine
+from crisis_engine.daemon import Settings
 from crisis_engine.definitions import load_access
 from crisis_engine.engine.migrate import MigrationReport
+from crisis_engine.roster import RosterSet
 from crisis_engine.store.dialect import masked
+from crisis_engine.store.home import Files
 
 from . import test_migrate
 from .story import CLASS, COUNSELOR, COUNTY_OFFICER, OPERATOR, PEER, VICE_PRINCIPAL, City
@@ -52,7 +58,7 @@ def test_an_operator_whom_a_case_concerns_learns_of_it_by_no_rehearsal(two: City
     number = reported(two)
     two.engine.act(number, "withhold_from_guardian", by=COUNSELOR, fields={"because": "x"})
     with two.engine.store.writing() as tx:
-        tx.connection.exec_driver_sql("INSERT INTO crisis_recusal SELECT id, ? FROM crisis_case", (OPERATOR,))
+        tx.connection.execute(text("INSERT INTO crisis_recusal SELECT id, :person FROM crisis_case"), {"person": OPERATOR})
     told = two.engine.rehearse_migration("xinyang_v1", nearer, by=OPERATOR)
     assert told == MigrationReport("xinyang_v1", nearer), "as if there were no such case"
     assert two.engine.rehearse_migration("xinyang_v1", nearer, by=SECOND).stuck == [(number, "proposal", "withhold_from_guardian")]
@@ -88,6 +94,12 @@ def test_a_leader_who_may_not_count_is_told_no_counts(city: City) -> None:
         assert any(one["units"] for one in lines) is told
 
 
+@pytest.mark.parametrize("policy", ["default_v1", "no_such_v1", "/etc/hostname"])
+def test_whoever_may_not_replay_the_past_learns_of_no_file_whether_it_is_there(city: City, policy: str) -> None:
+    with pytest.raises(NotAllowed):
+        city.engine.backtest(policy, by=COUNSELOR)
+
+
 # ---- what is shown of a URL --------------------------------------------------------------------------------------------------------------
 
 
@@ -99,6 +111,29 @@ def test_a_leader_who_may_not_count_is_told_no_counts(city: City) -> None:
 def test_no_part_of_a_password_is_shown(url: str) -> None:
     shown = masked(url)
     assert all(part not in shown for part in ("s3", "cret", "3t", "cr@")), shown
+
+
+def test_a_database_whose_name_is_a_path_has_its_files_in_its_folder_all_the_same(tmp_path: Path) -> None:
+    for name in ("../../elsewhere", "/etc/elsewhere", "..", "plain"):
+        files = Files.of(URL.create("postgresql", host="h", database=name), tmp_path)
+        for file in (files.seal, files.ledger, files.masters(None).file):
+            assert file is not None
+            assert file.resolve().parent == tmp_path.resolve()
+    assert Files.of(make_url("postgresql://h/plain"), tmp_path).seal == tmp_path / "plain.seal"
+
+
+def test_what_a_daemon_is_told_shows_no_secret_url() -> None:
+    assert "s3cret" not in repr(Settings(ping_url="https://example.invalid/s3cret"))
+
+
+def test_a_refusal_of_the_server_carries_no_value_in_any_traceback(postgres_url: str) -> None:
+    with open_engine(postgres_url) as engine:
+        engine.import_roster(RosterSet())
+        for sql in ("INSERT INTO crisis_digest (kind, period, person, at, lines) VALUES ('s3cret', 'x', 'y', 1, 'z')",
+                    "SELECT 's3cret'::bigint", "SELECT * FROM json_to_recordset('[{\"a\": \"s3cret\"}]') AS v(a bigint)"):
+            with pytest.raises(CrisisError) as refused, engine.store.writing() as tx:
+                tx._run(sql)  # noqa: SLF001 - no row that the engine writes breaks a rule
+            assert "s3cret" not in "".join(traceback.format_exception(refused.value)).replace(sql, "")
 
 
 def test_a_url_without_a_password_is_shown_as_it_is(tmp_path: Path) -> None:

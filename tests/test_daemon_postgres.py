@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
+import psycopg
 import pytest
 
 from crisis_engine import Engine, open_engine
@@ -19,10 +20,12 @@ from crisis_engine.daemon.meter import Meter
 from crisis_engine.daemon.settings import Settings
 from crisis_engine.daemon.vitals import Vitals
 from crisis_engine.daemon.worker import Workers
+from crisis_engine.engine.gather import Sources
 from crisis_engine.store import Store
 
 from .daemon import RunningDaemon
 from .postgres import Server
+from .story import CLASS, CLASS_TEACHER, PEER
 from .test_daemon import due_now, until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
@@ -152,3 +155,51 @@ def test_a_leap_that_the_database_confirms_is_believed_and_one_that_it_does_not_
         monkeypatch.setattr(Store, "database_now", lambda _store: wall_clock() + off)
         works.turn()
         assert vitals.state == "working"
+
+
+def test_a_case_that_somebody_keeps_locked_stops_neither_the_other_rungs_nor_the_notices(postgres_url: str) -> None:
+    store = Store.open(postgres_url, create=False, wait=0.3)
+    clock = wall_clock() - timedelta(minutes=20)
+    engine = Engine(store, Sources(), lambda: clock, (), lang="zh", link="")
+    for child in ("stu-41", "stu-42"):
+        engine.report(unit=CLASS, by=PEER, subject=child, facts="x")
+    clock = wall_clock()
+    vitals = Vitals()
+    works = Clockwork(engine, Settings(), vitals, Meter(), Workers(1))
+    with psycopg.connect(postgres_url) as elsewhere:
+        elsewhere.execute("SELECT id FROM crisis_case WHERE id = 1 FOR UPDATE")
+        works.turn()
+        with store.reading() as tx:
+            assert tx.due(clock, 10) == [1]
+        assert (vitals.lost, vitals.state) == (0.0, "working"), "the database is not away"
+        assert engine.sweep().failed == 0, "for a minute nobody waits for it"
+        clock += timedelta(minutes=2)
+        assert engine.sweep().failed == 1, "and then somebody is told"
+    clock += timedelta(minutes=5)
+    assert engine.sweep().failed == 0
+    with store.reading() as tx:
+        assert tx.due(clock, 10) == []
+    store.close()
+
+
+def test_a_locked_case_of_somebody_who_left_is_handed_over_later_and_others_fire_meanwhile(postgres_url: str) -> None:
+    store = Store.open(postgres_url, create=False, wait=0.3)
+    now = [wall_clock()]
+    engine = Engine(store, Sources(), lambda: now[0], (), lang="zh", link="")
+    for child in ("stu-41", "stu-42"):
+        engine.report(unit=CLASS, by=PEER, subject=child, facts="x")
+    engine.add_absence(person=CLASS_TEACHER, begins_at=now[0] + timedelta(minutes=5), ends_at=now[0] + timedelta(days=1), by=CLASS_TEACHER)
+    now[0] += timedelta(minutes=20)
+    with psycopg.connect(postgres_url) as elsewhere:
+        elsewhere.execute("SELECT id FROM crisis_case WHERE id = 1 FOR NO KEY UPDATE")
+        assert engine.sweep().cases == 1
+        with store.reading() as tx:
+            assert tx.due(now[0], 10) == [1]
+            assert tx.ended_presences(now[0], 10)
+    now[0] += timedelta(minutes=2)
+    engine.sweep()
+    with store.reading() as tx:
+        assert tx.due(now[0], 10) == []
+        assert tx.ended_presences(now[0], 10) == []
+        assert CLASS_TEACHER not in {clock.holder for stored in tx.cases([1, 2]) for clock in stored.case.clocks}
+    store.close()

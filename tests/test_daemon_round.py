@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from crisis_engine import BadInput, Engine, open_engine
 from crisis_engine.core.errors import StoreError
+from crisis_engine.daemon import clockwork
 from crisis_engine.daemon.clockwork import Clockwork, last_round
 from crisis_engine.daemon.job import DONE, KEYS, PRESENCES, SILENT, STALE, Jobs
 from crisis_engine.daemon.meter import Meter
@@ -274,6 +277,47 @@ def test_a_daemon_that_does_not_believe_its_clock_neither_sends_nor_seals(city: 
         assert last_round(tx) < city.clock() - HOUR, "what is written as the last round is never the false time"  # type: ignore[operator]  # asked above
 
 
+class OfTheOther(Workers):
+    """The first rows are the other process's share: a city of two cases has no others."""
+
+    def help(self, *, large: bool) -> None:
+        super().help(large=large)
+        if self.share == (0, 2):
+            self.share = (1, 2)
+
+
+def hanging(rounds: MakeRounds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Rounds:
+    """Return a daemon with one further process for a large backlog, and that process hangs; one case is large enough."""
+    program = tmp_path / "hangs"
+    program.write_text("#!/bin/sh\nexec sleep 600\n", encoding="ascii")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(clockwork, "BACKLOG", 1)
+    day = rounds()
+    day.works.workers = OfTheOther(2)
+    return day
+
+
+def test_a_further_process_that_hangs_keeps_no_case_to_itself(
+    city: City, rounds: MakeRounds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+) -> None:
+    city.report()
+    day = hanging(rounds, monkeypatch, tmp_path)
+    try:
+        for _ in range(3):
+            day.turn(QUARTER / 3 + timedelta(seconds=1))
+        day.turn(timedelta(seconds=1))
+        hung = list(day.works.workers._running)  # noqa: SLF001 (the processes themselves)
+        assert [one.poll() for one in hung] == [None]
+        with city.engine.store.reading() as tx:
+            assert tx.due_count(city.clock(), 10) == 0
+        day.mono += 601
+        assert not day.works.workers.busy
+        assert hung[0].wait(10) == -signal.SIGKILL   # it may hold a lock
+    finally:
+        day.works.workers.stop()
+
+
 def test_it_refuses_a_hosts_transaction(city: City) -> None:
     with city.engine.store.reading() as tx, city.engine.join(tx.connection) as joined, pytest.raises(BadInput):
         Clockwork(joined, Settings(), Vitals(), Meter(), Workers(1))
@@ -316,6 +360,14 @@ def test_a_round_with_a_bug_is_logged_and_the_next_one_comes(daemon: Daemon, mon
     daemon._round()  # noqa: SLF001 (one round alone)
     assert daemon.vitals.success_at is None
     assert daemon.vitals.running == {}
+
+
+def test_a_reload_with_a_bug_is_logged_and_the_daemon_goes_on(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(Engine, "reload", lambda _engine: 1 // 0)
+    daemon._reloaded()  # noqa: SLF001 (what a hangup calls)
+    assert "daemon.reload_refused error=ZeroDivisionError" in caplog.text
 
 
 def test_the_metronome_calls_again_after_the_wall_clock_stepped_back(monkeypatch: pytest.MonkeyPatch) -> None:

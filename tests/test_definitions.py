@@ -29,7 +29,10 @@ HEAD = 'format = 1\nname = "county"\nversion = 1\nsource = "a county"\nmark = "D
 
 def test_what_is_shipped_is_found_by_name_and_fits_together() -> None:
     names = shipped()
-    assert names["workflows"] == ("glass_review_v1", "incident_v1", "leave_v1", "school_crisis_v1", "supervision_v1")
+    assert names["workflows"] == (
+        "glass_review_v1", "guardian_v1", "incident_v1", "leave_v1", "mandatory_report_v1", "referral_v1", "school_crisis_v1",
+        "supervision_v1",
+    )
     assert set(names["policies"]) == {"default_v1", "xinyang_v1"}
     assert names["access"] == ("access_v1",)
     for policy in names["policies"]:
@@ -110,6 +113,7 @@ def test_extends_names_a_policy_and_no_path(tmp_path: Path, extends: str) -> Non
         (b"[clock\n", 1, "not TOML"),
         (b'format = 1\n\nname = "\xd0\xc5\xd1\xf4"\n', 3, "not UTF-8"),
         (b"a = " + b"[" * 5000, None, "nested too deeply"),
+        (b"a = " + b"9" * 5000, None, "not TOML"),
         (b"#" * (definitions.MOST_BYTES + 1), None, "too large"),
     ],
 )

@@ -10,11 +10,12 @@ import pytest
 from crisis_engine import NotAllowed
 from crisis_engine.words import LANGUAGES
 
-from . import test_cli
+from . import test_cli, test_migrate
 from .story import CHILD, CLASS, CLASS_TEACHER, COUNSELOR, COUNTY_OFFICER, DEPUTY_TEACHER, LAW_VICE_PRINCIPAL, PEER, SCHOOL, City
 from .test_cli import Crisis
+from .test_migrate import chosen, moved
 
-crisis = test_cli.crisis   # the fixture
+crisis, two, nearer = test_cli.crisis, test_migrate.two, test_migrate.nearer   # the fixtures
 
 
 def reported(city: City, *, cues: tuple[str, ...] = ("suicide_words",)) -> str:
@@ -63,6 +64,28 @@ def test_a_risk_that_rises_and_a_word_that_comes_are_named_as_what_set_the_time(
     city.at("14:40").engine.report(unit=CLASS, by=PEER, subject=CHILD, facts="QX7", cues=("fresh_injury",))
     due = clocks(city, number)["assessment"]["due"]
     assert (due["set_by"], due["risk"], due["budget"], due["set_at"]) == ("risk", "red", "60m", "2026-03-02T14:40:00+08:00")
+
+
+def test_a_clock_that_came_with_another_case_says_so(city: City) -> None:
+    number = reported(city, cues=("withdrawn",))
+    city.at("14:40").engine.report(unit=CLASS, by=PEER, facts="QX7", cues=("fresh_injury",))
+    other = next(item.number for item in city.engine.queue(by=CLASS_TEACHER) if item.number != number)
+    city.at("14:50").engine.act(other, "identify", by=CLASS_TEACHER, fields={"subject": CHILD})
+    due = clocks(city, number)["assessment"]["due"]
+    assert (due["set_by"], due["at"], due["set_at"]) == ("merged", "2026-03-02T15:40:00+08:00", "2026-03-02T14:50:00+08:00")
+
+
+def test_a_clock_that_kept_its_time_through_a_new_version_is_not_called_confirmed(two: City, nearer: str) -> None:
+    number = reported(two)
+    moved(two, "xinyang_v1", nearer)
+    chosen(two, nearer)
+    began = two.at("14:35").report(PEER, subject="stu-43", cues=["fresh_injury"]).number
+    assert clocks(two, number)["assessment"]["due"]["set_by"] == "migrated"
+    assert clocks(two, began)["assessment"]["due"]["set_by"] == "budget"
+    moved(two, "nearer_v1", "xinyang_v1")   # 60 minutes again, which gives no running clock more time
+    kept = clocks(two, began)["assessment"]["due"]
+    assert (kept["set_by"], kept["at"]) == ("kept", "2026-03-02T15:05:00+08:00")
+    assert clocks(two, number)["acknowledge"]["due"]["set_by"] == "budget"
 
 
 def test_who_must_do_it_is_said_with_the_step_that_found_them(city: City) -> None:
@@ -114,5 +137,5 @@ def test_the_console_says_it_in_both_languages(crisis: Crisis, lang: str) -> Non
 def test_every_way_in_which_a_due_time_can_be_set_has_its_words() -> None:
     from crisis_engine.words.explain import EXPLAIN
 
-    ways = {"budget", "again", "cap", "dismissal", "confirmed", "risk", "signal", "calendar", "resumed", "migrated"}
+    ways = {"budget", "again", "cap", "dismissal", "confirmed", "risk", "signal", "calendar", "resumed", "migrated", "merged", "kept"}
     assert {key.rpartition(".")[2] for key in EXPLAIN if key.startswith("explain.due.")} == ways

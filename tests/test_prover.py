@@ -115,7 +115,6 @@ BROKEN: dict[str, tuple[Callable[[Doc, Doc], object], str]] = {
     "an exclusion by one person": (_without("move", "exclude", "second"), "two_end"),
     "an exclusion under danger": (_drop("no_danger", "exclude"), "end_danger"),
     "an exclusion over a new signal": (_drop("no_signal_since_proposal", "exclude"), "end_signal"),
-    "an exclusion beside a track that holds": (_drop("no_holding_track", "exclude"), "end_track"),
     "a second report that is no new word": (_without("move", "signal", "signal"), "void"),
     "a guardian who is not recused": (_set({"guardian": "withheld"}, "move", "withhold_from_guardian", "sets", numbers=False), "withheld"),
     "a plan that nothing signs": (_without("move", "plan", "meets"), "meet"),

@@ -127,6 +127,10 @@ def facets_of_workflow(workflow: Workflow) -> dict[str, Facet]:
         found |= {f"{key}.{name}": facet for name, facet in conditions.items() if facet.value}
     for name, move in workflow.moves.items():
         found |= dict(_move(f"move.{name}", move))
+    for name, track in workflow.tracks.items():
+        found[f"track.{name}.on"] = Facet("moves", track.on, "moves", WIDER, asks=True)
+        found[f"track.{name}.cues"] = Facet("moves", track.cues, "text", WIDER, asks=True)
+        found[f"track.{name}.from_risk"] = Facet("moves", track.from_risk.value if track.from_risk else "", "risk")
     if workflow.danger is not None:
         danger = workflow.danger
         found |= {"danger.risk": Facet("clocks", danger.risk.value, "risk"), "danger.tier": Facet("clocks", danger.tier.value, "tier"),
@@ -142,7 +146,8 @@ def _move(key: str, move: MoveDef) -> Iterator[tuple[str, Facet]]:
     plain: dict[str, Facet] = {
         "from": Facet("moves", tuple(sorted(move.from_stages)), "stages"), "to": Facet("moves", (move.to,) if move.to else (), "stages"),
         "by": Facet("moves", move.by, "role"), "meets": Facet("moves", move.meets, "clocks"),
-        "opens": Facet("moves", move.opens),
+        "opens": Facet("moves", move.opens), "meets_parent": Facet("moves", move.meets_parent),
+        "sets_parent": Facet("moves", tuple(f"{name} = {str(value).lower()}" for name, value in move.sets_parent.items())),
         "tells": Facet("moves", move.tells, "role", WIDER), "shows": Facet("moves", move.shows, "text", WIDER),
         "fields": Facet("moves", tuple(_field(field) for field in move.fields)),
         "sets": Facet("moves", tuple(f"{name} = {str(value).lower()}" for name, value in move.sets.items())),
@@ -153,7 +158,8 @@ def _move(key: str, move: MoveDef) -> Iterator[tuple[str, Facet]]:
 
 
 def _field(field: FieldDef) -> str:
-    rest = [f"of {field.of}"] * bool(field.of) + ["required"] * field.required + [f"secrecy {field.secrecy}"]
+    of = field.of or " ".join(field.sorts)
+    rest = [f"of {of}"] * bool(of) + ["required"] * field.required + [f"secrecy {field.secrecy}"]
     rest += [f"min {field.least}"] * (field.least is not None) + [f"max {field.most}"] * (field.most is not None)
     return f"{field.name}: {field.type} ({', '.join(rest)})"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from crisis_engine.core.calendar import PERCENT, SPAN
-from crisis_engine.core.model import TIERS, Risk, Tier
+from crisis_engine.core.model import PARTNER_SORTS, TIERS, Risk, Tier
 from crisis_engine.core.order import ORDERS
 from crisis_engine.core.parse_access import ACTIONS, COUNT_LEAST, COUNT_MOST, FORBIDS, LEVELS, READS_MOST, SCOPES
 from crisis_engine.core.parse_policy import DEPTHS, PERCENT_MOST, TIMES_MOST
@@ -26,6 +26,7 @@ from crisis_engine.core.parse_workflow import (
     RATED,
     SECRECY_MOST,
     SETS,
+    SETS_PARENT,
     SUBJECTS,
 )
 from crisis_engine.core.retention import KEPT
@@ -92,8 +93,8 @@ def workflow_schema() -> Schema:
     """Return the schema of `workflows/NAME_vN.toml`."""
     stages = {"anyOf": [WORD, WORDS]}
     field = _table({
-        "name": WORD, "label": LABEL, "type": _one_of(sorted(FIELD_TYPES)), "of": WORD, "required": FLAG,
-        "secrecy": _number(0, SECRECY_MOST), "min": _number(1, ITEMS_MOST), "max": _number(1, CHARACTERS_MOST),
+        "name": WORD, "label": LABEL, "type": _one_of(sorted(FIELD_TYPES)), "of": {"anyOf": [WORD, _list_of(_one_of(PARTNER_SORTS))]},
+        "required": FLAG, "secrecy": _number(0, SECRECY_MOST), "min": _number(1, ITEMS_MOST), "max": _number(1, CHARACTERS_MOST),
     }, ("name", "type", "secrecy"))
     fields: Schema = {"type": "array", "items": field}
     clock = _table({
@@ -110,14 +111,17 @@ def workflow_schema() -> Schema:
         "label": LABEL,
         "sets": _table({name: _set(fixed, types) for name, (fixed, types) in SETS.items()}), "meets": WORDS,
         "tier": _one_of((*TIERS, "own", "lead")), "lead": _one_of(("own", "stage")), "opens": texts, "tells": WORDS, "shows": texts,
-        "instead": FLAG, "up": FLAG, "signal": FLAG, "when": _one_of(OWN_ENGINE),
+        "instead": FLAG, "up": FLAG, "signal": FLAG, "when": _one_of(OWN_ENGINE), "meets_parent": WORDS,
+        "sets_parent": _table({name: _set(fixed, types) for name, (fixed, types) in SETS_PARENT.items()}),
     }, ("from", "by", "label"))
+    track = _table({"from_risk": _one_of(RATED), "cues": WORDS, "on": WORDS})
+    track["anyOf"] = [{"required": [name]} for name in ("from_risk", "cues", "on")]
     danger = _table({"risk": _one_of(RATED), "tier": _one_of(TIERS), "tells": WORDS, "shows": texts}, ("risk", "tier"))
     return _table({
         **HEAD, "label": LABEL, "source": TEXT, "subject": _one_of(SUBJECTS), "start": WORD, "stage": _named(stage, least=1),
         "sets_of_stages": _named(WORDS), "clock": _named(clock, least=1), "move": _named(move, least=1),
         "choice": _named(_named(LABEL, least=1)), "field_label": _named(LABEL), "forms": _named(_table({"fields": fields})),
-        "danger": danger,
+        "danger": danger, "track": _named(track),
         "again": WORD, "one_open_per_subject": FLAG, "parent": WORDS, "end_with_parent": _one_of(PARENT_ENDS),
     }, (*HEAD, "label", "source", "subject", "start", "stage", "clock", "move"))
 

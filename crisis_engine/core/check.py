@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from .calendar import Span
+from .check_track import check_track_cues, check_tracks
 from .errors import DefinitionError
 from .model import Risk
 from .parse_policy import PUPILS
@@ -40,6 +41,12 @@ KNOWN_GUARDS: tuple[str, ...] = (
     "tracks_handed_over_or_ended",
     "other_open_case_of_subject",
     "parent_ending",
+    "guardian_withheld",
+    "guardian_not_withheld",
+    "danger_to_self_or_others",
+    "escort_authorised",
+    "partner_agreement_valid",
+    "partner_not_tried",
 )
 """The guards that code answers for; a name with an argument is written `risk_below:red`."""
 
@@ -63,6 +70,7 @@ def check_workflow(workflow: Workflow, file: str, guards: Collection[str] = KNOW
     _check_paths(workflow, file)
     for clock in workflow.clocks.values():
         _check_clock(workflow, clock, file)
+    check_tracks(workflow, file, _TWO_PERSONS)
     for move in workflow.moves.values():
         _check_guards(workflow, move, frozenset(guards), file)
         _check_two_persons(workflow, move, file)
@@ -96,8 +104,8 @@ def check_together(
                 f"Write [clock.{name}] with within, ladder, source and mark.",
             )
         _check_numbers(workflow, clock, policy, policy_file)
-    if not other_clocks:
-        _check_ladder_moves(workflow, policy, policy_file)
+    _check_ladder_moves(workflow, policy, policy_file)
+    check_track_cues(workflow, policy, workflow_file)
     _check_dossiers(workflow, access)
     for file, key, role, built_in in (*_roles_of_workflow(workflow, workflow_file), *_roles_of_policy(policy, policy_file)):
         if role not in built_in and role not in access.roles:
@@ -236,8 +244,14 @@ def _check_numbers(workflow: Workflow, clock: ClockDef, policy: Policy, file: st
 
 
 def _check_ladder_moves(workflow: Workflow, policy: Policy, file: str) -> None:
+    """Refuse a rung whose move the engine does not make, on the ladders that this workflow's clocks climb."""
     engine_moves = [move.name for move in workflow.moves.values() if "engine" in move.by]
+    rules = [policy.clocks[clock] for clock in workflow.clocks]
+    climbed = {name for rule in rules for name in (rule.ladder, *rule.ladder_by_risk.values())}
+    only = policy.applies_to == (workflow.id,)
     for name, rungs in policy.ladders.items():
+        if name not in climbed and not only:
+            continue
         for number, rung in enumerate(rungs, start=1):
             if rung.move and rung.move not in engine_moves:
                 message = f'"{rung.move}" is no move that the engine makes.'

@@ -20,6 +20,7 @@ from .move import REPORTER, begin_danger, cue_floor, make_move, secret_of
 from .pen import Pen
 from .rung import fire_due
 from .settle import reproject, settle
+from .track import meet_parent, open_own
 from .workflow import MoveDef
 from .world import World
 
@@ -50,8 +51,14 @@ def decide_open(world: World, command: Open) -> Decision:
         above = Pen(world.parent, world.parent.number, world.parent_procedure, world.resolver, world.actor.id, world.now)
         above.add(ev.Linked, link="track", other=pen.number)
         pens.append(above)
+        if move.meets_parent:
+            meet_parent(above, move.meets_parent)
+            settle(above)
     shows = begin_danger(pen, workflow) if fields.get("danger_now") else ()
-    settle(pen)
+    tracks = open_own(world, pen, fields)
+    for one in (pen, *tracks):
+        settle(one)
+    pens += tracks
     return Decision(tuple(pens), (*shows, *_numbers(pen)))
 
 
@@ -76,6 +83,8 @@ def open_case(world: World, move: MoveDef, command: Open, fields: Mapping[str, A
         if not parent.open:
             raise CommandRejected(f"Case {parent.number} is over: no track can stand beside it.",
                                   way_out="Reopen it first, or report anew.")
+        if any(procedure.workflow.name == track.workflow.name for _case, track in world.siblings):
+            raise CommandRejected(f"Such a track stands beside case {parent.number} already.", way_out="Work on that one.")
         risk = higher_risk(risk, parent.risk)
     pen.add(
         ev.Opened, secret_of(fields, reporter=world.actor.id), workflow=procedure.workflow.id, procedure=procedure.hash, unit=command.unit,

@@ -48,7 +48,7 @@ class Reason:
     clock: Clock
     condition: str                    # stage, danger, raised, from_risk, move
     detail: str                       # the stage, the risk or the move
-    set_by: str                       # budget, again, cap, dismissal, confirmed, risk, signal, calendar, resumed, migrated
+    set_by: str                       # budget, again, cap, dismissal, confirmed, risk, signal, calendar, resumed, merged, migrated, kept
     set_at: datetime
     risk: Risk                        # by which it was reckoned
     span: str                         # the budget as the policy writes it
@@ -68,11 +68,13 @@ def reasons(case: Case, events: Sequence[ev.Event], procedure: Procedure, resolv
     """Yield why each running clock runs, the one due first on top."""
     for clock in sorted(case.clocks, key=lambda one: one.due_at):
         definition, rule = procedure.workflow.clocks[clock.name], procedure.policy.clocks[clock.name]
-        kind, at, risk, trigger = _set(clock, events)
+        kind, at, risk, trigger, moved = _set(clock, events)
         condition, detail = _condition(definition, case, trigger)
         span = (rule.again.get(risk) if clock.n > 1 else None) or rule.within[risk]
         if kind == "armed":
             kind = _limit(clock, rule, risk, resolver, case)
+            if kind == "confirmed" and moved:
+                kind = "kept"
         yield Reason(clock, condition, detail, kind, at, risk, str(span), rule, _who(case, clock, definition, procedure, resolver),
                      _next(case, clock, procedure, resolver))
 
@@ -83,8 +85,9 @@ def _armed_in(event: ev.Event) -> Iterable[ev.ClockArmed]:
     return event.armed or () if isinstance(event, ev.RungFired) else ()
 
 
-def _set(clock: Clock, events: Sequence[ev.Event]) -> tuple[str, datetime, Risk, str]:
-    """Return what last set the clock's due time, when, at which risk, and the move behind which it was armed."""
+def _set(clock: Clock, events: Sequence[ev.Event]) -> tuple[str, datetime, Risk, str, bool]:
+    """Return what last set the clock's due time, when, at which risk, behind which move it was armed, if a new version came since."""
+    moved = False
     kind, at, set_risk, move, trigger = "armed", clock.armed_at, Risk.UNRATED, "", ""
     risk, due_at = Risk.UNRATED, None
     for event in events:
@@ -93,12 +96,14 @@ def _set(clock: Clock, events: Sequence[ev.Event]) -> tuple[str, datetime, Risk,
         if isinstance(event, (ev.Opened, ev.Moved, ev.Proposed)):
             move = event.move
         if any((armed.clock, armed.n) == (clock.name, clock.n) for armed in _armed_in(event)):
-            kind, at, set_risk, trigger = "armed", event.at, risk, move
+            kind, at, set_risk, trigger, moved = "armed", event.at, risk, move, False
             due_at = next(armed.due_at for armed in _armed_in(event) if armed.clock == clock.name)
         elif isinstance(event, (ev.ClockMoved, ev.ClockResumed)) and _moves(event, clock, due_at):
             kind = event.why if isinstance(event, ev.ClockMoved) else "resumed"
             at, set_risk, due_at = event.at, risk, event.due_at
-    return kind, at, set_risk, trigger
+        elif isinstance(event, ev.Migrated):
+            moved = True
+    return kind, at, set_risk, trigger, moved
 
 
 def _moves(event: ev.ClockMoved | ev.ClockResumed, clock: Clock, due_at: datetime | None) -> bool:

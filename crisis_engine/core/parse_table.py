@@ -247,7 +247,7 @@ class Table:
                 self.refuse(
                     "a number without source and mark.", name, way_out=f"Write where it comes from, and a mark: {_marks()}."
                 )
-        return self.text("source"), self.one_of("mark", MARKS)
+        return self.line("source"), self.one_of("mark", MARKS)
 
 
 def _is_deep(data: object) -> bool:

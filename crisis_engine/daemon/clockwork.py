@@ -109,6 +109,8 @@ class Clockwork:
             self.workers.help(large=self.backlog)
         report = self.engine.sweep(pace=self.pace, share=self.workers.share)
         self._swept = time.monotonic()
+        if not report.cases:
+            self.workers.take_all()
         self.meter.cases.inc(report.cases)
         self.meter.rungs.inc(report.rungs)
         self.meter.handed.inc(report.handed_over)
@@ -146,7 +148,10 @@ class Clockwork:
         self.meter.steps.labels("forward" if seconds > 0 else "back").inc()
         tell("error", "daemon.clock_stepped", seconds=round(seconds, 1), believed=believed)
         if believed:
-            self.engine.tell_operators("clock_stepped", now)
+            try:
+                self.engine.tell_operators("clock_stepped", now)
+            except CrisisError as error:   # a notice that cannot be written must not keep what is due from firing
+                tell("error", "daemon.step_untold", reason=error.message)
 
     def _enter(self, state: str) -> None:
         before, self.vitals.state = self.vitals.state, state

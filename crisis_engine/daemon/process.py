@@ -209,6 +209,8 @@ class Daemon:
                 self.engine.use_channels(channels)
         except CrisisError as error:
             tell("error", "daemon.reload_refused", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever a file holds, it must not end the alarms
+            tell("critical", "daemon.reload_refused", error=type(error).__name__)
         else:
             tell("info", "daemon.reloaded", definitions=self.works.definitions)
             self.metronome.wake("beat")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 
 from .log import tell
+
+LONGEST = 600.0
+"""Seconds after which such a process is ended: it may hang and hold locks; what it had not committed stays due (D)."""
 
 
 class Workers:
@@ -18,11 +22,18 @@ class Workers:
         """Know how many processes may sweep, this one included, and the environment that names the database."""
         self.most, self._env = most, dict(os.environ if env is None else env)
         self._running: list[subprocess.Popen[bytes]] = []
+        self._began = 0.0
         self.share: tuple[int, int] = (0, 1)
 
     @property
     def busy(self) -> bool:
-        """Whether any of them still sweeps."""
+        """Whether any of them still sweeps, or hangs."""
+        if self._running and time.monotonic() - self._began > LONGEST:
+            tell("error", "daemon.workers_hung", workers=len(self._running))
+            for one in self._running:
+                with suppress(OSError, subprocess.TimeoutExpired):
+                    one.kill()
+                    one.wait(2)
         self._running = [one for one in self._running if one.poll() is None]
         return bool(self._running)
 
@@ -37,8 +48,12 @@ class Workers:
             command = [sys.executable, "-m", "crisis_engine", "sweep", "--share", f"{place}/{self.most}", "--json"]
             self._running.append(subprocess.Popen(command, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,  # noqa: S603 (our own program)
                                                   stderr=subprocess.DEVNULL))
-        self.share = (0, self.most)
+        self._began, self.share = time.monotonic(), (0, self.most)
         tell("info", "daemon.workers_started", workers=self.most - 1)
+
+    def take_all(self) -> None:
+        """Sweep every share here from the next time on: the own one holds nothing any more, and whoever has the others may hang."""
+        self.share = (0, 1)
 
     def stop(self) -> None:
         """End them: what a batch had not committed is undone and stays due."""

@@ -43,3 +43,17 @@ def again(command: Callable[Concatenate[E, P], R]) -> Callable[Concatenate[E, P]
         return command(engine, *args, **named)
 
     return run
+
+
+def anew(store: object, write: Callable[[], None]) -> None:
+    """Do a sweep's write again as `again` does a command."""
+    for _ in range(TRIES - 1):
+        try:
+            write()
+        except Collided:
+            if not isinstance(store, Store):
+                raise
+            log("sweep.again")
+        else:
+            return
+    write()

@@ -82,6 +82,8 @@ class Delivery:
     clock: Callable[[], datetime]
     lang: str
     link: str
+    go_on: Callable[[], bool] = lambda: True
+    stopped: bool = False
     jitter: Callable[[], float] = field(default_factory=lambda: chance)
     sent: int = 0
     failed: int = 0
@@ -92,11 +94,11 @@ class Delivery:
     def run(self, limit: int | None) -> DeliverReport:
         """Share out what is due and send it until nothing is, or until `limit` messages were tried."""
         now = self.clock()
-        while self.channels:
+        while self.channels and not self.stopped:
             with self.store.writing() as tx:
                 shared = self._mailroom(tx, now).share_out(BATCH)
             before = self.sent + self.failed
-            while limit is None or self.sent + self.failed < limit:
+            while not self.stopped and (limit is None or self.sent + self.failed < limit):
                 if not self._send_some(CLAIM if limit is None else min(CLAIM, limit - self.sent - self.failed)):
                     break
             if (not shared and self.sent + self.failed == before) or (limit is not None and self.sent + self.failed >= limit):
@@ -116,11 +118,12 @@ class Delivery:
         with self.store.writing() as tx:
             now = self.clock()
             tx.outbox_turn()
-            letters = self._open(tx, now, tx.claim_messages(now, most, LEASE, tired))
+            lease = max([LEASE, *(2 * _longest(channel) for channel in self.channels)])   # else a slow channel would never be tried
+            letters = self._open(tx, now, tx.claim_messages(now, most, lease, tired))
         if not letters:
             return False
 
-        outcomes = [self._send(letter) for letter in letters]
+        outcomes = [self._send(letter) if not self.stopped else Outcome(letter, tried=False) for letter in letters]
 
         with self.store.writing() as tx:
             tx.outbox_turn()
@@ -196,12 +199,11 @@ class Delivery:
         if not letter.notices and letter.digest is None:
             return Outcome(letter)   # whoever it was for is recused by now: there is nothing to send
         failure: DeliveryFailed | None
-        longest = getattr(channel, "longest", _LONGEST)
         ends = row.lease_until or now
         rule = rule_of(channel)
         if not row.urgent and rule.quiet is not None and (rests := rule.quiet.until(now)) is not None:
             return Outcome(letter, tried=False, rests_until=rests)
-        if self.failures.get(channel.name, 0) >= MOST_FAILED or now + longest >= ends:
+        if self.failures.get(channel.name, 0) >= MOST_FAILED or now + _longest(channel) >= ends:
             return Outcome(letter, tried=False)
         try:
             answer = channel.send(self._composed(letter, rule, now))
@@ -214,6 +216,7 @@ class Delivery:
             failure = DeliveryFailed("the channel broke.", unsure=True)
         else:
             failure = None
+        self.stopped = not self.go_on()
         if failure is not None:
             self.failures[channel.name] = self.failures.get(channel.name, 0) + (not failure.final)
             return Outcome(letter, failure=failure)
@@ -269,11 +272,11 @@ class Delivery:
         waited = now - row.made_at
         unsure = failure.unsure or row.unsure
         dead = failure.final or row.tries >= rule.tries or waited >= rule.give_up
-        late = row.urgent and waited >= rule.pass_on
+        again = rule.next_try(now, row.tries, self.jitter(), failure.retry_after, urgent=row.urgent)
+        late = row.urgent and (waited >= rule.pass_on or (failure.retry_after is not None and again - row.made_at >= rule.pass_on))
         if dead:
             held = tx.end_message(row, "dead", now, error=reason)
         else:
-            again = rule.next_try(now, row.tries, self.jitter(), failure.retry_after, urgent=row.urgent)
             held = tx.put_back(row, again, error=reason, unsure=unsure, passed_on=row.passed_on or late)
         if not held:
             log("deliver.claim_lost", message=row.id)
@@ -285,6 +288,11 @@ class Delivery:
             tx.put_delivery(one.id, row.person, row.channel, now, reason)
         if (dead or late) and not row.passed_on:
             room.fall_back(row, letter.notices)
+
+
+def _longest(channel: Channel) -> timedelta:
+    found = getattr(channel, "longest", _LONGEST)
+    return found if isinstance(found, timedelta) else _LONGEST
 
 
 def _kept(words: str, person: Person | None) -> str:

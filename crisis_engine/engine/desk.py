@@ -24,8 +24,9 @@ from .gate import refuse_own_duties, refuse_two_offices, touched_units
 from .gather import actor_of
 from .log import log
 from .look import sane
-from .sweep import BATCH, Counts, change_of, decided, hand_over, tell_watchers, units_of
+from .sweep import BATCH, Counts, change_of, decided, hand_over, units_of
 from .view import ClockView, SweepReport, clock_view
+from .watchers import tell_watchers
 from .worlds import Worlds, held_case
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ GAP = timedelta(minutes=10)
 """A sweep that comes so long after the one before is an outage of its own (D: our design)."""
 
 _BEAT = timedelta(minutes=1)
+
+HANDED = "handed"
+"""The heartbeat of the last hand-over of ended presences (store/roster.py): a clock that is before it ran back."""
 
 MACHINE = "operator"
 """Who imports a roster where nobody is named: whoever runs the machine, before anybody has a duty."""
@@ -211,17 +215,21 @@ class Desk(Worlds):
     def _watch(self, now: datetime, report: SweepReport) -> None:
         """Keep the sweep's heartbeat, and notice a clock that ran back; the doctor reads both."""
         with self.store.reading() as tx:
-            last = tx.heartbeats().get("sweep")
-        if last is not None and timedelta() <= now - last < _BEAT:
+            beats = tx.heartbeats()
+        last, handed = beats.get("sweep"), beats.get(HANDED, now)
+        back = handed > now or (last is not None and last > now)   # a step of seconds shows by the last presence that was handed over
+        if last is not None and not back and now - last < _BEAT:
             return
-        if last is not None and now < last <= self.now():
+        if back and max(handed, last or now) <= self.now():
             return   # another sweep began after this one and ended before it
         if last is not None and now - last > GAP:
             log("sweep.gap", since=last.isoformat(), until=now.isoformat(), fired=report.rungs)
-        with self.store.writing(alone=last is not None and now < last) as tx:
+        with self.store.writing(alone=back) as tx:
             tx.heartbeat("sweep", now)
-            if last is not None and now < last:
-                log("sweep.clock_ran_back", since=last.isoformat(), until=now.isoformat(), presences=tx.forget_handed(now))
+            if back:
+                tx.heartbeat(HANDED, now)
+                log("sweep.clock_ran_back", since=max(handed, last or now).isoformat(), until=now.isoformat(),
+                    presences=tx.forget_handed(now))
             if last is not None and now - last > GAP and report.rungs:
                 tx.set_meta("last_gap", f"{last.isoformat()}/{now.isoformat()}")
 

@@ -17,6 +17,7 @@ from crisis_engine.core.model import Risk
 from crisis_engine.core.move import cue_floor
 from crisis_engine.core.policy import Access
 from crisis_engine.core.retention import Retention
+from crisis_engine.core.track import may_open
 from crisis_engine.core.world import World
 from crisis_engine.store import Store, Stored, Tx
 
@@ -89,7 +90,7 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Incidents, Secrecy, For
                 return Receipt(once.answer["receipt"], datetime.fromisoformat(once.answer["at"]), tuple(once.answer["shows"]))
             child = subject_of(tx, subject)
 
-            world, stored, procedure = self._world_of_report(tx, now, by, child, unit)
+            world, stored, procedure = self._world_of_report(tx, now, by, child, unit, form)
             command = Open(child.unit if child is not None else unit, child.id if child is not None else None, form)
             people_known(tx, about_staff)
             decision = decide_again(world, command) if stored is not None else decide_open(world, command)
@@ -146,6 +147,9 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Incidents, Secrecy, For
                 others=tuple(one.case for one in tx.cases_of(child.id) if one.case.workflow == procedure.workflow.id) if child else (),
                 parent=above.case if above is not None else None,
                 parent_procedure=self._sources.pinned(tx, above.case.procedure) if above is not None else None,
+                siblings=self._tracks(tx, above) if above is not None else (),
+                openable=self._openable(tx, procedure.workflow.name, home, (), may_open(
+                    procedure.workflow, None, {procedure.workflow.opening.name}, fields or {})),
             )
 
             decision = decide_open(world, Open(home, key_of_child, fields or {}))
@@ -277,11 +281,12 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Incidents, Secrecy, For
         self._watch(now, report)
         return report
 
-    def deliver(self, *, limit: int | None = None) -> DeliverReport:
+    def deliver(self, *, limit: int | None = None, go_on: Callable[[], bool] | None = None) -> DeliverReport:
         """Send what the outbox holds to the channels, at least once, always under one key. Several may do so at once.
 
         Without a channel nothing is marked: a notice that nobody carried stays in the outbox. At most `limit` messages are tried.
+        `go_on` is asked after each one, and may stop between two.
         """
         from .deliver import Delivery  # noqa: PLC0415 - the channels are needed here alone
 
-        return Delivery(self.store, self._sources, self._channels, self.now, self._lang, self._link).run(limit)
+        return Delivery(self.store, self._sources, self._channels, self.now, self._lang, self._link, go_on or (lambda: True)).run(limit)

@@ -12,17 +12,19 @@ from typing import Protocol
 from crisis_engine.core.access import ENGINE, Actor, Filter
 from crisis_engine.core.decide import decide_due, decide_presence
 from crisis_engine.core.errors import Busy, CrisisError, StaleVersion, StoreError
-from crisis_engine.core.events import Notice
 from crisis_engine.core.pen import Pen
 from crisis_engine.core.resolve import Resolver
 from crisis_engine.core.world import World
 from crisis_engine.store import Change, Store, Stored, Tx, prepare
 from crisis_engine.store.roster import EndedPresence
 
+from .again import anew
+from .failing import HANDING, Failing
 from .gather import Sources
 from .host import HostStore
 from .log import log
 from .view import SweepReport
+from .watchers import tell_watchers
 
 BATCH = 2_500
 """Cases in one transaction: large enough to share its pages and its fsync, small enough that a person's command waits < 0.5 s."""
@@ -30,14 +32,8 @@ BATCH = 2_500
 SHARED_BATCH = 1_000
 """The same where others write beside a sweep (PostgreSQL): its cases are locked from the look at them to the commit."""
 
-FIRST_REST, LONGEST_REST = timedelta(minutes=1), timedelta(minutes=15)
-"""How long a case rests that could not be decided, before it is tried again (D: our design)."""
-
 OUTAGE = timedelta(minutes=10)
 """A rung that was due for so long before a sweep came is an outage, and an alarm of its own (D: our design)."""
-
-WATCHERS = ("operator", "county_officer", "city_officer")
-"""Who is told of a case that the engine cannot decide: its clocks stand, so people must look."""
 
 ENDS = 100
 """Ends of duties and presences that are handed over together."""
@@ -68,7 +64,9 @@ class Counts:
     raised: int = 0
     handed_over: int = 0
     failed: set[int] = field(default_factory=set)
-    resting: frozenset[int] = frozenset()      # cases that failed before and are tried again later
+    held: set[int] = field(default_factory=set)        # cases that somebody kept locked for longer than anybody waits
+    resting: frozenset[int] = frozenset()      # cases that failed before, or were held, and are tried again later
+    beside: bool = False                       # whether others write too, in transactions of which one may keep a case locked for long
     share: tuple[int, int] = (0, 1)            # which of how many sweepers this is
     waited: tuple[timedelta, int] = (timedelta(), 0)   # the longest that a due rung had waited, and the row of its case
     waits: bool = False                        # whether it waits for cases that others have in hand, or passes them over
@@ -98,25 +96,6 @@ class Counts:
             self.raised += change.before is not None and change.after.tier.rank > change.before.case.tier.rank
 
 
-@dataclass(slots=True)
-class Failing:
-    """Cases that could not be decided, with how often and when they are tried again. Somebody is told at every try."""
-
-    tries: dict[int, tuple[int, datetime]] = field(default_factory=dict)
-
-    def resting(self, now: datetime) -> frozenset[int]:
-        """Return the cases whose next try is not due."""
-        return frozenset(case for case, (_tries, again_at) in self.tries.items() if again_at > now)
-
-    def note(self, failed: set[int], now: datetime) -> None:
-        """Remember what failed in this sweep, each time with a longer rest, and forget what was mended."""
-        for case in failed:
-            tries = self.tries.get(case, (0, now))[0] + 1
-            self.tries[case] = tries, now + min(FIRST_REST * 2 ** min(tries - 1, 10), LONGEST_REST)
-        for case in [case for case, (_tries, again_at) in self.tries.items() if again_at <= now and case not in failed]:
-            del self.tries[case]
-
-
 def change_of(stored: Stored | None, pen: Pen) -> Change:
     """Return what the store appends for one pen."""
     return Change(
@@ -134,36 +113,36 @@ def sweep(
     `share` (k, n) makes this the k-th of n sweepers that divide the cases by their rows; all n together leave nothing due.
     `pace` says how large each batch is, and may stop the sweep between two of them.
     """
-    counts = Counts(share=share)
+    counts = Counts(share=share, beside=isinstance(store, Store) and store.dialect != "sqlite")
     batch = batch or (BATCH if store.dialect == "sqlite" else SHARED_BATCH)
     with store.reading() as tx:
         now = counts.instant(tx, clock)
         ended = bool(tx.ended_presences(now, 1))
     counts.resting = failing.resting(now)
-    if ended:
-        _hand_over_all(store, sources, now, counts)
+    if ended and HANDING not in counts.resting:
+        _hand_over_first(store, sources, now, counts)
     with calm_collector():
         while limit is None or counts.cases + len(counts.failed) < limit:
             most = batch if limit is None else min(batch, limit - counts.cases - len(counts.failed))
             asked = most if limit is not None else READ_AHEAD * batch
             with store.reading() as tx:
                 ids = _due(tx, now, asked, counts)
-            before = counts.cases + len(counts.failed)
+            before = counts.cases + len(counts.failed) + len(counts.held)
             if not _batches(store, sources, clock, ids, most, counts, pace):
                 break
-            stands = counts.cases + len(counts.failed) == before
+            stands = counts.cases + len(counts.failed) + len(counts.held) == before
             if stands and ids and not counts.waits and store.dialect != "sqlite":
                 counts.waits = True    # somebody has them in hand: the last round waits for whoever that is
             elif len(ids) < asked or stands:
                 break
+    counts.failed |= counts.held.intersection(failing.tries) - {HANDING}
+    failing.note(counts.failed | counts.held, now)
     if counts.failed:
-        with store.writing() as tx:
-            tell_watchers(tx, sources, now, counts.failed, "sweep_failed")
+        _tell(store, sources, now, counts)
     if counts.waited[0] > OUTAGE:
         log("sweep.outage", waited_s=int(counts.waited[0].total_seconds()))
         with store.writing() as tx:
             tell_watchers(tx, sources, now, {counts.waited[1]}, "sweep_gap")
-    failing.note(counts.failed, now)
     with store.reading() as tx:
         next_at = tx.next_at()
     if counts.cases or counts.failed:
@@ -179,7 +158,13 @@ def _batches(
     while start < len(ids):
         size = most if pace is None else pace.size(most)
         counts.due.clear()
-        _one_batch(store, sources, clock, ids[start:start + size], counts)
+        part = ids[start:start + size]
+        try:
+            _one_batch(store, sources, clock, part, counts)
+        except Busy:   # the database is there: whoever has these must not stop all others
+            if not (counts.beside and counts.waits and (held := _held(store, part, counts.now))):
+                raise
+            counts.held |= held
         start += size
         if pace is not None and not pace.wrote(counts.due):
             return False
@@ -187,10 +172,29 @@ def _batches(
     return True
 
 
+def _tell(store: Store | HostStore, sources: Sources, now: datetime, counts: Counts) -> None:
+    """Tell the watchers of what failed; whoever keeps a case locked may keep a notice about it from being written too."""
+    try:
+        with store.writing() as tx:
+            tell_watchers(tx, sources, now, counts.failed, "sweep_failed")
+    except Busy:
+        if not counts.beside:
+            raise
+        log("sweep.failed_untold", cases=len(counts.failed))
+
+
+def _held(store: Store | HostStore, ids: list[int], now: datetime) -> set[int]:
+    """Return which of these cases somebody has locked."""
+    with store.writing() as tx:
+        held = set(ids).difference(tx.claim(ids, now))
+    log("sweep.cases_held", cases=len(held))
+    return held
+
+
 def _one_batch(store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], ids: list[int], counts: Counts) -> None:
     """Decide a batch without a lock and write it under one; what cannot be read, decided or written whole is done case by case."""
     try:
-        _whole_batch(store, sources, clock, ids, counts)
+        anew(store, lambda: _whole_batch(store, sources, clock, ids, counts))
     except Exception as error:
         if _is_outage(error):
             raise
@@ -252,32 +256,8 @@ def _is_outage(error: Exception) -> bool:
 
 def _due(tx: Tx, now: datetime, most: int, counts: Counts) -> list[int]:
     """Return cases that are due, those read ahead in the order of their rows: neighbours share pages."""
-    left_out = counts.failed | counts.resting
+    left_out = counts.failed | counts.held | counts.resting
     return sorted([case for case in tx.due(now, most + len(left_out), counts.share) if case not in left_out][:most])
-
-
-def tell_watchers(
-    tx: Tx, sources: Sources, now: datetime, rows: set[int], what: str, watchers: Sequence[str] = WATCHERS,
-) -> None:
-    """Tell the watchers of cases that cannot be moved, at every try, or of the one that an outage kept longest."""
-    for row in sorted(rows):
-        try:
-            stored = tx.cases([row])[0]
-        except Exception as error:  # noqa: BLE001 - a row that nobody can read has no number to tell; the log and the doctor name it
-            log("sweep.row_unreadable", row=row, error=type(error).__name__)
-            continue
-        case = stored.case
-        resolver = sources.resolver(tx, {case.unit}, now)
-        people = tuple(dict.fromkeys(
-            duty.person for place in resolver.chain(case.unit).values() for role in watchers
-            for duty in resolver.holders(place, role, case.recused)
-        ))
-        if people:
-            key = f"{case.number}-{what.replace('_', '-')}-{int(now.timestamp())}"
-            if tx.owes(key, row):   # another sweeper met the same case in the same second
-                continue
-            notice = Notice(key, case.number, people, what, "alarm", case.due_at, urgent=True, at=now)
-            tx.append([Change(before=stored, after=case, events=(), notices=(notice,), two=stored.two, sole=stored.sole)])
 
 
 def _one_by_one(store: Store | HostStore, sources: Sources, clock: Callable[[], datetime], ids: list[int], counts: Counts) -> None:
@@ -325,7 +305,18 @@ def decided(
 def units_of(stored: list[Stored]) -> set[str]:
     """Return the units of these cases and of their addressees."""
     units = {one.case.unit for one in stored}
-    return units | {one.case.facts["addressee"] for one in stored if "addressee" in one.case.facts}
+    return units | {unit for one in stored if (unit := one.case.facts.get("addressee"))}
+
+
+def _hand_over_first(store: Store | HostStore, sources: Sources, now: datetime, counts: Counts) -> None:
+    """Hand over; while somebody keeps one of these cases locked, all others must fire all the same."""
+    try:
+        anew(store, lambda: _hand_over_all(store, sources, now, counts))
+    except Busy:
+        if not counts.beside:
+            raise
+        log("sweep.hand_over_waits")
+        counts.held.add(HANDING)
 
 
 def _hand_over_all(store: Store | HostStore, sources: Sources, now: datetime, counts: Counts) -> None:

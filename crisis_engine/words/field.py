@@ -94,5 +94,7 @@ FIELD: Mapping[str, tuple[str, str]] = MappingProxyType({
     "event.proposed": ("提出", "proposed"),
     "event.proposal_ended": ("提议了结", "proposal settled"),
     "event.migrated": ("换用新版规定", "new version"),
+    "event.track_moved": ("由分支个案办结", "done by a track"),
+    "event.parent_set": ("转归另一个案", "goes with another case now"),
     "event.linked": ("关联个案", "linked"),
 })
