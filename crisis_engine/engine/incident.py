@@ -100,7 +100,7 @@ class Incidents(Worlds):
         """Take the word about one child and link its case; return the case's number, which nobody is told."""
         form = {name: value for name, value in word.items() if name != "subject"}
         people_known(tx, form["about_staff"])
-        world, stored, _procedure = self._world_of_report(tx, now, by, child, unit)
+        world, stored, _procedure = self._world_of_report(tx, now, by, child, unit, form)
         command = Open(child.unit if child is not None else unit, child.id if child is not None else None, form)
         decision = decide_again(world, command) if stored is not None else decide_open(world, command)
         decision.pens[0].add(Linked, by="engine", link="part_of", other=incident)
