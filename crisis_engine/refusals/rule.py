@@ -121,6 +121,8 @@ RULES: Mapping[str, str] = {
         "监护人既未告知，也未决定暂不告知（guardian_told、withhold_from_guardian）",
     "no clock is late": "没有超时的时限",
     "late clocks first: {names}": "先办超时的：{names}",
+    "these items are still to be ticked: {names}": "清单还有未完成的：{names}",
+    "each of the members must hold the duty {role} here, be present, and not be concerned": "每位成员都须在此担任{role}、在岗，且不需回避",
     "these duties are still owed: {names}": "还有未完成的：{names}",
     "{span} without a new signal are asked after a peak of {peak_risk}; the last was {at}":
         "最高风险为{peak_risk}的，须满 {span}没有新线索；上一次是 {at}",
