@@ -19,6 +19,7 @@ from crisis_engine.core.policy import Access, Policy
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.retention import Retention
 from crisis_engine.core.stricter import check_stricter, extend
+from crisis_engine.core.workflow import Workflow
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -38,11 +39,13 @@ def load_procedure(workflow: str = "school_crisis_v1", policy: str = "default_v1
 
     It holds afterwards what `check_workflow`, `check_together` and `check_stricter` say; a DefinitionError names file and key.
     """
+    workflow = _beside(workflow, policy)
     workflow_doc, policy_doc = load_workflow_doc(workflow), load_policy_doc(policy)
     files = (_file(workflow), _file(policy))
     procedure = Procedure.of(workflow_doc, policy_doc, files=files)
     check_workflow(procedure.workflow, files[0])
-    others = _other_clocks(procedure)
+    _check_family(procedure.workflow, workflow)
+    others = _other_clocks(procedure, policy)
     check_together(procedure.workflow, procedure.policy, load_access(access), files=files, other_clocks=others)
     return procedure
 
@@ -188,9 +191,54 @@ def _flattened(name_or_path: str, seen: tuple[str, ...]) -> tuple[Doc, Policy]:
     return whole, policy
 
 
-def _other_clocks(procedure: Procedure) -> frozenset[str]:
+def _check_family(workflow: Workflow, name_or_path: str) -> None:
+    """Refuse a track that is no track of this workflow, and a clock of a parent that no version of the parent has."""
+    file = _file(name_or_path)
+    for name in workflow.tracks:
+        found = next((each for each in (*_all_beside(name_or_path), *_names(WORKFLOWS)) if _file(each) == f"{name}.toml"), None)
+        if found is None:
+            raise DefinitionError(f"there is no workflow {name}.", file=file, key=f"track.{name}", way_out=nearest(name, _names(WORKFLOWS)))
+        parents = load_workflow_doc(found).get("parent", ())
+        if not isinstance(parents, list) or workflow.name not in parents:
+            way_out = f'Write parent = ["{workflow.name}"] there.'
+            raise DefinitionError(f"{name} is no track of {workflow.name}.", file=file, key=f"track.{name}", way_out=way_out)
+    met = {clock: move.name for move in workflow.moves.values() for clock in move.meets_parent}
+    if not met:
+        return
+    known = {
+        str(clock) for each in (*_all_beside(name_or_path), *_names(WORKFLOWS)) if _file(each).rpartition("_v")[0] in workflow.parents
+        for clock in _table_of(load_workflow_doc(each), "clock")
+    }
+    for clock, move in met.items():
+        if clock not in known:
+            raise DefinitionError(f'no parent of {workflow.name} has the clock "{clock}".', file=file, key=f"move.{move}.meets_parent",
+                                  way_out=nearest(clock, known))
+
+
+def _all_beside(name_or_path: str) -> tuple[str, ...]:
+    """Return the workflows that lie beside a host's own file."""
+    if not _is_path(name_or_path):
+        return ()
+    return tuple(str(path) for path in sorted(Path(name_or_path).parent.glob("*_v*.toml")))
+
+
+def _table_of(doc: Doc, name: str) -> Mapping[str, object]:
+    found = doc.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _beside(workflow: str, policy: str) -> str:
+    """Return where a workflow is that a host's own policy names: a file of that name beside the policy's, or what is shipped."""
+    if not _is_path(policy) or _is_path(workflow):
+        return workflow
+    own = Path(policy).with_name(f"{workflow}.toml")
+    return str(own) if own.is_file() else workflow
+
+
+def _other_clocks(procedure: Procedure, policy: str) -> frozenset[str]:
     """Return the clocks of the other workflows that the policy is for; read only where it has clocks that this one lacks."""
     others = [name for name in procedure.policy.applies_to if name != procedure.workflow.id]
     if not others or procedure.policy.clocks.keys() <= procedure.workflow.clocks.keys():
         return frozenset()
-    return frozenset(clock for name in others for clock in parse_workflow(load_workflow_doc(name), _file(name)).clocks)
+    files = [_beside(name, policy) for name in others]
+    return frozenset(clock for file in files for clock in parse_workflow(load_workflow_doc(file), _file(file)).clocks)

@@ -22,13 +22,13 @@ from crisis_engine.core.parse_retention import parse_retention
 from crisis_engine.core.policy import Access
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.stricter import check_stricter, extend
-from crisis_engine.definitions import load_access, load_policy_doc, load_workflow_doc
+from crisis_engine.definitions import load_access, load_policy_doc, load_workflow_doc, shipped
 from crisis_engine.prover import Proof, prove
 
 from .mutant import Mutant, mutants
 
 FILES: dict[str, str] = {
-    "school_crisis_v1": "workflow", "glass_review_v1": "workflow", "default_v1": "policy", "xinyang_v1": "extension",
+    **dict.fromkeys(shipped()["workflows"], "workflow"), "default_v1": "policy", "xinyang_v1": "extension",
     "access_v1": "access", "retention_v1": "retention",
 }
 
@@ -105,8 +105,7 @@ def _judge(name: str, doc: dict[str, Any]) -> tuple[str, str]:
 def _loaded(flow: dict[str, Any], numbers: dict[str, Any], access: Access) -> Procedure:
     procedure = Procedure.of(flow, numbers, files=("workflow", "policy"))
     check_workflow(procedure.workflow, "workflow")
-    mine = {"school_crisis": "glass_review_v1", "glass_review": "school_crisis_v1"}.get(procedure.workflow.name, "glass_review_v1")
-    others = frozenset(own(mine)["clock"])
+    others = frozenset(clock for name in shipped()["workflows"] if name != procedure.workflow.id for clock in own(name)["clock"])
     check_together(procedure.workflow, procedure.policy, access, files=("workflow", "policy"), other_clocks=others)
     return procedure
 

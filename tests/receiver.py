@@ -28,6 +28,7 @@ class Receiver:
         self.release = threading.Event()
         self.arrived = threading.Semaphore(0)
         self.lock = threading.Lock()
+        self.answer = b'{"id": "host-77"}'
         self.url = ""
 
     def take(self, headers: dict[str, str], body: bytes) -> int | str:
@@ -64,7 +65,7 @@ def receiving() -> Iterator[Receiver]:
             self.send_response(todo)
             for name, value in receiver.headers.items():
                 self.send_header(name, value)
-            answer = b'{"id": "host-77"}' if todo == 200 else b""
+            answer = receiver.answer if todo == 200 else b""
             self.send_header("content-length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)

@@ -53,6 +53,12 @@ ROLES = """
     police_liaison        partner  -  none     -  -
     hospital_liaison      partner  -  none     1  -
     centre                partner  -  none     1  -
+    health_liaison            partner  -  none     1  -
+    civil_affairs_liaison     partner  -  none     1  -
+    womens_federation_liaison partner  -  none     1  -
+    youth_league_liaison      partner  -  none     1  -
+    cyberspace_liaison        partner  -  none     1  -
+    political_legal_liaison   partner  -  none     1  -
     class_teacher         class    1  all      -  2
     deputy_class_teacher  class    1  all      -  2
     grade_head            grade    1  all      -  2
@@ -75,7 +81,9 @@ ROLES = """
 """
 STAFF = """class_teacher deputy_class_teacher grade_head school_duty school_doctor counselor vice_principal law_vice_principal leading_group
     county_officer county_expert county_duty city_officer city_expert city_duty city_leading_group"""
-READERS = f"{STAFF} operator auditor hospital_liaison centre"
+PARTNERS = """hospital_liaison centre health_liaison civil_affairs_liaison womens_federation_liaison youth_league_liaison
+    cyberspace_liaison political_legal_liaison"""
+READERS = f"{STAFF} operator auditor {PARTNERS}"
 
 # action: who by sight of this case | who at or above its unit | who in the same county or above | who anywhere | marks
 #         c: for whom the case concerns it does not exist; s: refused to whoever holds two separate offices; r: a reason is due;
@@ -321,6 +329,16 @@ def test_the_engine_itself_may_do_everything_but_moves_that_are_not_its_own() ->
     assert may_do(ACCESS, "case.read", engine, RESOLVER, case=CASE).reads == 4
     assert may_do(ACCESS, "case.act", engine, RESOLVER, case=CASE, move=moves["merge"]).allowed
     assert not may_do(ACCESS, "case.act", engine, RESOLVER, case=CASE, move=moves["exclude"]).allowed
+
+
+def test_a_case_about_a_unit_is_opened_by_a_duty_of_its_workflow_there_or_above_and_nowhere_else() -> None:
+    order = load_procedure("supervision_v1").workflow.opening
+    for (role, place), unit in itertools.product(itertools.product(ACCESS.roles, PLACES), (*OWN.values(), *BESIDE.values())):
+        who = actor(duty_of(role, place))
+        covers = {("county_officer", "own"): "c/k", ("city_officer", "own"): "c", ("county_officer", "beside"): "c/k2",
+                  ("city_officer", "beside"): "d"}.get((role, place))
+        wanted = covers is not None and (unit + "/").startswith(covers + "/")
+        assert may_do(ACCESS, "case.open", who, RESOLVER, move=order, within=unit).allowed == wanted, (role, place, unit)
 
 
 def test_an_emergency_reading_opens_no_list_and_no_move() -> None:

@@ -33,8 +33,7 @@ FILES = 10_000 if SOAK else 1_500
 PROVEN = 12 if SOAK else 2      # of the files that are taken, so many are proven too
 LONGEST = 20_000                # characters of a refusal
 SLOWEST = 2.0                   # seconds of the processor for one file
-KINDS = {"workflows": ("school_crisis_v1", "glass_review_v1"), "policies": ("default_v1", "xinyang_v1"), "access": ("access_v1",),
-         "retention": ("retention_v1",)}
+KINDS = definitions.shipped()
 
 _watched: list[str] | None = None
 

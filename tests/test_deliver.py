@@ -293,6 +293,30 @@ def test_whoever_was_recused_while_a_message_waited_gets_nothing_and_the_rest_of
 # ---- several deliverers, crashes ------------------------------------------------------------------------------------------------------
 
 
+def test_whoever_is_recused_while_the_messages_before_theirs_go_out_gets_nothing(city: City) -> None:
+    case = city.report(by=VICE_PRINCIPAL)
+
+    class Slow:
+        name = "slow"
+
+        def __init__(self) -> None:
+            self.to: list[str] = []
+
+        def send(self, message: Message) -> None:
+            if not self.to:
+                city.wait(seconds=5)
+                case.act(VICE_PRINCIPAL, "exclude_person", person=["p-36"], because="示例")
+                city.wait(seconds=20)
+            self.to.append(message.to)
+
+    slow = Slow()
+    with with_channels(city, slow) as daemon:
+        daemon.deliver()
+    assert "p-37" in slow.to
+    assert "p-36" not in slow.to
+    assert all(finding.ok for finding in examine(city.engine))
+
+
 def test_two_deliverers_at_once_send_each_message_once(city: City) -> None:
     cases = [city.report(PEER, subject=f"stu-{n}") for n in (41, 42, 43, 44)]
     channel = RecordingChannel()

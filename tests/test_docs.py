@@ -242,7 +242,7 @@ def test_a_table_says_what_the_code_says(document: Path, name: str, rows: Callab
 def named_tests() -> set[str]:
     """Return the names of all test files and of all functions in them."""
     names = set()
-    for path in ROOT.glob("tests/*.py"):
+    for path in ROOT.glob("tests/**/*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         names |= {path.stem} | {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     return names

@@ -26,7 +26,8 @@ from .story import copy_city
 ROOT = Path(errors.__file__).parents[1]
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
-SPEAKERS = sorted(path for room in ("core", "engine", "store", "notify", "cli") for path in (ROOT / room).glob("*.py"))
+ROOMS = ("core", "engine", "store", "notify", "cli", "daemon", "simulate")
+SPEAKERS = sorted(path for room in ROOMS for path in (ROOT / room).glob("*.py"))
 SPEAKERS += [ROOT / "testing.py"]
 LOADERS = {"parse_table.py", "parse_workflow.py", "parse_policy.py", "parse_access.py", "check.py", "stricter.py", "procedure.py",
            "setting.py", "template.py"}

@@ -233,3 +233,30 @@ def test_whoever_comes_to_answer_under_another_post_holds_what_goes_with_the_tie
     clock = review.clock("second_person")
     assert (clock.role, clock.holder) == (review.case.answers_role, review.answers) == ("county_officer", COUNTY_DUTY)
     assert [finding.name for finding in examine(city.engine) if not finding.ok and finding.promise == 1] == []
+
+
+def test_a_duty_that_ends_in_seconds_that_pass_twice_is_handed_over_again(city: City) -> None:
+    """A clock that is set back by some seconds shows by no heartbeat of a minute; who was handed over shows it."""
+    story = city.report(PEER)
+    end = city.clock() + timedelta(minutes=3)
+    city.engine.end_duty(role="class_teacher", unit="xinyang/shihe/no-3/g7/c2", person=CLASS_TEACHER, at=end, by=OPERATOR)
+    city.clock.advance(timedelta(minutes=2, seconds=30))
+    city.engine.sweep()
+    city.clock.advance(timedelta(seconds=40))
+    city.engine.sweep()   # no minute since the heartbeat: it stays
+    assert CLASS_TEACHER not in holders(city, story)
+    city.clock.advance(timedelta(seconds=-25))
+    city.engine.sweep()
+    later = city.report(PEER, subject="stu-41")
+    assert CLASS_TEACHER in holders(city, later), "she is there again, by this clock"
+    city.clock.advance(timedelta(seconds=30))
+    city.engine.sweep()
+    assert CLASS_TEACHER not in holders(city, later)
+
+
+def holders(city: City, story: Story) -> set[str | None]:
+    """Return who holds a clock of the case, or answers for it."""
+    with city.engine.store.reading() as tx:
+        stored = tx.case(story.number)
+    assert stored is not None
+    return {stored.case.answers, *(clock.holder for clock in stored.case.clocks)}

@@ -54,6 +54,8 @@ def facets_of_policy(policy: Policy) -> dict[str, Facet]:
         found |= _rule(f"clock.{name}", rule)
     for name, cue in policy.cues.items():
         found[f"cue.{name}.label"] = Facet("words", dict(cue.label), "label")
+    for name, items in policy.checklists.items():
+        found |= {f"checklist.{name}.{item}": Facet("words", dict(label), "label") for item, label in items.items()}
     for table, (source, mark) in policy.trust.items():
         found |= {f"{table}.source": Facet("sources", source, "source"), f"{table}.mark": _mark(mark)}
     found |= {
@@ -84,6 +86,8 @@ def _rule(key: str, rule: ClockRule) -> dict[str, Facet]:
              f"{key}.mark": _mark(rule.mark)}
     found |= {f"{key}.ladder_for.{risk}": Facet("ladders", name, "name") for risk, name in rule.ladder_by_risk.items()}
     found |= {f"{key}.not_after.{risk}": Facet("budgets", limit, "limit", asks=True) for risk, limit in rule.not_after.items()}
+    if rule.before is not None:
+        found[f"{key}.before"] = Facet("budgets", rule.before)
     if rule.pause is not None:
         pause = rule.pause
         found |= {
@@ -119,11 +123,16 @@ def facets_of_workflow(workflow: Workflow) -> dict[str, Facet]:
         conditions: dict[str, Facet] = {
             "in": Facet("clocks", tuple(sorted(clock.stages)), "stages", WIDER, asks=True), "while": Facet("clocks", clock.flag or ""),
             "once.on": Facet("clocks", clock.once_on, "moves", WIDER, asks=True),
+            "toward": Facet("clocks", clock.toward or ""),
             "once.from_risk": Facet("clocks", clock.once_from_risk.value if clock.once_from_risk else "", "risk"),
         }
         found |= {f"{key}.{name}": facet for name, facet in conditions.items() if facet.value}
     for name, move in workflow.moves.items():
         found |= dict(_move(f"move.{name}", move))
+    for name, track in workflow.tracks.items():
+        found[f"track.{name}.on"] = Facet("moves", track.on, "moves", WIDER, asks=True)
+        found[f"track.{name}.cues"] = Facet("moves", track.cues, "text", WIDER, asks=True)
+        found[f"track.{name}.from_risk"] = Facet("moves", track.from_risk.value if track.from_risk else "", "risk")
     if workflow.danger is not None:
         danger = workflow.danger
         found |= {"danger.risk": Facet("clocks", danger.risk.value, "risk"), "danger.tier": Facet("clocks", danger.tier.value, "tier"),
@@ -139,18 +148,20 @@ def _move(key: str, move: MoveDef) -> Iterator[tuple[str, Facet]]:
     plain: dict[str, Facet] = {
         "from": Facet("moves", tuple(sorted(move.from_stages)), "stages"), "to": Facet("moves", (move.to,) if move.to else (), "stages"),
         "by": Facet("moves", move.by, "role"), "meets": Facet("moves", move.meets, "clocks"),
-        "opens": Facet("moves", move.opens),
+        "opens": Facet("moves", move.opens), "meets_parent": Facet("moves", move.meets_parent),
+        "sets_parent": Facet("moves", tuple(f"{name} = {str(value).lower()}" for name, value in move.sets_parent.items())),
         "tells": Facet("moves", move.tells, "role", WIDER), "shows": Facet("moves", move.shows, "text", WIDER),
         "fields": Facet("moves", tuple(_field(field) for field in move.fields)),
         "sets": Facet("moves", tuple(f"{name} = {str(value).lower()}" for name, value in move.sets.items())),
         "tier": Facet("moves", move.tier or ""), "lead": Facet("moves", move.lead or ""), "when": Facet("moves", move.when or ""),
-        "instead": Facet("moves", move.instead), "up": Facet("moves", move.up), "signal": Facet("moves", move.signal),
+        "checklist": Facet("moves", move.checklist or ""), "instead": Facet("moves", move.instead), "up": Facet("moves", move.up), "signal": Facet("moves", move.signal),
     }
     yield from ((f"{key}.{name}", facet) for name, facet in plain.items() if facet.value)
 
 
 def _field(field: FieldDef) -> str:
-    rest = [f"of {field.of}"] * bool(field.of) + ["required"] * field.required + [f"secrecy {field.secrecy}"]
+    of = field.of or " ".join(field.sorts)
+    rest = [f"of {of}"] * bool(of) + ["required"] * field.required + [f"secrecy {field.secrecy}"]
     rest += [f"min {field.least}"] * (field.least is not None) + [f"max {field.most}"] * (field.most is not None)
     return f"{field.name}: {field.type} ({', '.join(rest)})"
 
@@ -173,6 +184,7 @@ def facets_of_access(access: Access) -> dict[str, Facet]:
         found |= {f"action.{name}.{flag}": Facet("rights", getattr(rule, flag)) for flag in ("everybody", "workflow", "glass")}
     for level, stages in access.dossiers.items():
         found[f"dossier.{level}"] = Facet("rights", tuple(sorted(f"{workflow}/{stage}" for workflow, stage in stages)), "text", FEWER)
+    found |= {f"sealed.{workflow}.reads": Facet("rights", least, asks=True) for workflow, least in access.sealed.items()}
     for table, (source, mark) in access.trust.items():
         found |= {f"{table}.source": Facet("sources", source, "source"), f"{table}.mark": _mark(mark)}
     return found

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from crisis_engine.core.calendar import PERCENT, SPAN
-from crisis_engine.core.model import TIERS, Risk, Tier
+from crisis_engine.core.model import PARTNER_SORTS, TIERS, Risk, Tier
 from crisis_engine.core.order import ORDERS
 from crisis_engine.core.parse_access import ACTIONS, COUNT_LEAST, COUNT_MOST, FORBIDS, LEVELS, READS_MOST, SCOPES
 from crisis_engine.core.parse_policy import DEPTHS, PERCENT_MOST, TIMES_MOST
@@ -26,6 +26,7 @@ from crisis_engine.core.parse_workflow import (
     RATED,
     SECRECY_MOST,
     SETS,
+    SETS_PARENT,
     SUBJECTS,
 )
 from crisis_engine.core.retention import KEPT
@@ -92,13 +93,14 @@ def workflow_schema() -> Schema:
     """Return the schema of `workflows/NAME_vN.toml`."""
     stages = {"anyOf": [WORD, WORDS]}
     field = _table({
-        "name": WORD, "label": LABEL, "type": _one_of(sorted(FIELD_TYPES)), "of": WORD, "required": FLAG,
-        "secrecy": _number(0, SECRECY_MOST), "min": _number(1, ITEMS_MOST), "max": _number(1, CHARACTERS_MOST),
+        "name": WORD, "label": LABEL, "type": _one_of(sorted(FIELD_TYPES)), "of": {"anyOf": [WORD, _list_of(_one_of(PARTNER_SORTS))]},
+        "required": FLAG, "secrecy": _number(0, SECRECY_MOST), "min": _number(1, ITEMS_MOST), "max": _number(1, CHARACTERS_MOST),
     }, ("name", "type", "secrecy"))
     fields: Schema = {"type": "array", "items": field}
     clock = _table({
         "in": stages, "while": _one_of(FLAGS), "once": _table({"on": WORDS, "from_risk": _one_of(RATED)}),
         "who": {"type": "string", "pattern": f"^{NAME.pattern}(@addressee)?$"}, "kind": _one_of(KINDS), "label": LABEL,
+        "toward": WORD,
     }, ("who", "kind", "label"))
     clock["oneOf"] = [{"required": [name]} for name in ("in", "while", "once")]
     stage = _table({"label": LABEL, "lead": _one_of(TIERS), "final": _one_of(FINALS), "holds": FLAG, "settled": FLAG}, ("label",))
@@ -109,14 +111,17 @@ def workflow_schema() -> Schema:
         "label": LABEL,
         "sets": _table({name: _set(fixed, types) for name, (fixed, types) in SETS.items()}), "meets": WORDS,
         "tier": _one_of((*TIERS, "own", "lead")), "lead": _one_of(("own", "stage")), "opens": texts, "tells": WORDS, "shows": texts,
-        "instead": FLAG, "up": FLAG, "signal": FLAG, "when": _one_of(OWN_ENGINE),
+        "checklist": WORD, "instead": FLAG, "up": FLAG, "signal": FLAG, "when": _one_of(OWN_ENGINE), "meets_parent": WORDS,
+        "sets_parent": _table({name: _set(fixed, types) for name, (fixed, types) in SETS_PARENT.items()}),
     }, ("from", "by", "label"))
+    track = _table({"from_risk": _one_of(RATED), "cues": WORDS, "on": WORDS})
+    track["anyOf"] = [{"required": [name]} for name in ("from_risk", "cues", "on")]
     danger = _table({"risk": _one_of(RATED), "tier": _one_of(TIERS), "tells": WORDS, "shows": texts}, ("risk", "tier"))
     return _table({
         **HEAD, "label": LABEL, "source": TEXT, "subject": _one_of(SUBJECTS), "start": WORD, "stage": _named(stage, least=1),
         "sets_of_stages": _named(WORDS), "clock": _named(clock, least=1), "move": _named(move, least=1),
         "choice": _named(_named(LABEL, least=1)), "field_label": _named(LABEL), "forms": _named(_table({"fields": fields})),
-        "danger": danger,
+        "danger": danger, "track": _named(track),
         "again": WORD, "one_open_per_subject": FLAG, "parent": WORDS, "end_with_parent": _one_of(PARENT_ENDS),
     }, (*HEAD, "label", "source", "subject", "start", "stage", "clock", "move"))
 
@@ -143,7 +148,7 @@ def _clock(*, whole: bool) -> dict[str, Schema]:
     return {
         "within": _spans(BUDGET, whole=whole), "again": _spans(BUDGET, whole=whole), "cap": _by_risk(WALL, whole=False),
         "remind": _list_of(OFFSET), "ladder": WORD, "ladder_for": _by_risk(WORD, whole=False),
-        "not_after": _by_risk(_one_of(("dismissal",)), whole=False),
+        "not_after": _by_risk(_one_of(("dismissal",)), whole=False), "before": WALL,
         "pause": _table({"reasons": _list_of(WORD, 1), "at_most": WALL, "times": _number(1, TIMES_MOST)}, ("reasons", "at_most")),
     }
 
@@ -159,14 +164,16 @@ def _tables(*, whole: bool) -> dict[str, Schema]:
     """Return the tables that have an order somewhere, complete or as far as an extending policy writes them."""
     cue = _table({"floor": _one_of(RATED), "label": LABEL}, ("floor", "label") if whole else ())
     clocks = _clock(whole=whole)
+    entry = _trusted(clocks, ("within", "ladder") if whole else ())
     if not whole:
         keys = overridable("clock", named=True) or frozenset()
-        clocks = {name: schema for name, schema in clocks.items() if name in keys}
+        ordered = _trusted({name: schema for name, schema in clocks.items() if name in keys})
+        entry = {"anyOf": [ordered, _trusted(_clock(whole=True), ("within", "ladder"))]}   # of the base, or of a workflow that it adds
     closure = {"by_peak": _by_risk(_one_of(DEPTHS), whole=whole), "sample": _by_risk(_number(0, PERCENT_MOST), whole=False),
                "stable_for": _by_risk(WALL, whole=whole)}
     return {
         "cue": _named(cue, beside=TRUST, required=TRUST),
-        "clock": _named(_trusted(clocks, ("within", "ladder") if whole else ())),
+        "clock": _named(entry),
         "ladder": _named(_ladder(), beside=TRUST, required=TRUST),
         "hold": _trusted(_by_risk(WALL)["properties"], RATED if whole else ()),
         "terminal": _trusted({"to": _list_of(WORD, 1), "every": WALL} if whole else {"every": WALL}, ("to", "every") if whole else ()),
@@ -181,15 +188,16 @@ def _complete() -> Schema:
         "risk": _trusted({"unrated_counts_as": _one_of(RATED), "second_to_lower_from": _list_of(_one_of(RATED), 2)},
                          ("unrated_counts_as", "second_to_lower_from")),
         "instead": _named(_list_of(WORD, 1)), "holder": _table(tiers, tiers), "counterpart": _named(_table(tiers)),
+        "checklist": _named(_named(LABEL, beside=TRUST, required=TRUST)),
         "on_site": _table({"roles": _list_of(WORD, 1)}, ("roles",)), "on_duty": _table(tiers),
     }
-    return _table(properties, properties)
+    return _table(properties, [name for name in properties if name != "checklist"])
 
 
 def _extending() -> Schema:
     ordered = {key.partition(".")[0] for key in ORDERS}
     tables = {name: schema for name, schema in _tables(whole=False).items() if name in ordered}
-    return _table({**HEAD, **TRUST, "extends": WORD, "for": WORDS, "label": LABEL, **tables}, (*HEAD, *TRUST, "extends"))
+    return _table({**HEAD, **TRUST, "extends": WORD, "for": WORDS, "adds": WORDS, "label": LABEL, **tables}, (*HEAD, *TRUST, "extends"))
 
 
 # ---- rights and terms --------------------------------------------------------------------------------------------------------------
@@ -213,7 +221,8 @@ def access_schema() -> Schema:
         "action": _table({noun: _table(verbs, verbs) for noun, verbs in nouns.items()}, nouns),
     }
     dossier = _trusted({"level": _one_of(TIERS), "stages": _list_of(WORD, 1)}, ("level", "stages"))
-    return _table({**properties, "dossier": _named(dossier)}, properties)
+    sealed = _trusted({"reads": _number(2, READS_MOST)}, ("reads",))
+    return _table({**properties, "dossier": _named(dossier), "sealed": _named(sealed)}, properties)
 
 
 def retention_schema() -> Schema:

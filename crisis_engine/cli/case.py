@@ -70,6 +70,7 @@ def open_(
     """Open a case by its workflow's opening move."""
     by, fields = console.actor, fields_of(field)
     with console.engine() as engine:
+        parent = console.number(engine, parent, to_act=True) if parent else None
         case = engine.open_case(workflow, by=by, unit=unit, subject=subject, fields=fields, parent=parent, key=key)
     _print_case(console, case)
 

@@ -52,8 +52,8 @@ def _tell(console: Console, report: MigrationReport, *, done: bool) -> None:
         return
     console.print(console.say("migrate.done" if done else "migrate.would", old=report.origin, new=report.target, cases=report.cases,
                               clocks=report.clocks, nearer=report.nearer))
-    if report.stuck or report.left:
-        console.print(console.say("migrate.stuck", count=len(report.stuck) + report.left), "bold")
+    if report.stuck:
+        console.print(console.say("migrate.stuck", count=len(report.stuck)), "bold")
     for number, why, name in report.stuck[:_SHOWN]:
         console.print(f"  {number}  {console.say(f'migrate.why.{why}', name=name)}")
     if len(report.stuck) > _SHOWN:

@@ -69,6 +69,7 @@ class Term:
     at_least: Tier | None = None                     # only what came to this level, what the person answers for, or a dossier
     dossier: frozenset[tuple[str, str]] = frozenset()    # (workflow, stage) that this level reads as if it had come to it
     addressed: bool = False                          # not by place: only cases that were sent to this unit
+    sealed: frozenset[str] = frozenset()             # workflows of which only those cases where the person has something to do
     verdict: Verdict = NO_SIGHT                      # what it comes to, where it admits
 
     def admits(self, case: Case) -> bool:
@@ -77,6 +78,8 @@ class Term:
             return case.facts.get("addressee") == self.unit
         unit = self.unit
         if case.unit != unit and not case.unit.startswith(unit + "/"):
+            return False
+        if case.workflow in self.sealed and self.person != case.answers and all(clock.holder != self.person for clock in case.clocks):
             return False
         return (
             self.at_least is None or reached(case).rank >= self.at_least.rank or case.answers == self.person
@@ -151,7 +154,8 @@ def _terms(access: Access, resolver: Resolver, duty: Duty) -> list[Term]:
     if role.reads != BLIND and role.scope != "none":
         verdict = Verdict(allowed=True, rule=rule, reads=role.reads, as_role=duty.role, level=level)
         limit = level if role.scope == "reached" else None
-        terms.append(Term(duty.unit, duty.person, limit, access.dossiers.get(level, frozenset()), verdict=verdict))
+        sealed = frozenset(workflow for workflow, least in access.sealed.items() if 1 <= role.reads < least)
+        terms.append(Term(duty.unit, duty.person, limit, access.dossiers.get(level, frozenset()), sealed=sealed, verdict=verdict))
     if role.addressed != BLIND and resolver.is_present(duty):
         verdict = Verdict(allowed=True, rule=rule, reads=role.addressed, as_role=duty.role, level=level)
         terms.append(Term(duty.unit, duty.person, addressed=True, verdict=verdict))
@@ -164,11 +168,13 @@ def _terms(access: Access, resolver: Resolver, duty: Duty) -> list[Term]:
 def may_do(
     access: Access, action: str, actor: Actor, resolver: Resolver, *, unit: str = "", case: Case | None = None,
     move: MoveDef | None = None, roles: Sequence[str] | None = None, policy: Policy | None = None, because: str = "",
+    within: str = "",
 ) -> Verdict:
     """Decide whether the actor may do this to this record, at the resolver's instant.
 
     `case` is the record; without one, `unit` is the place. `move` says which move of the case is meant, or which word opens one;
     `roles` are those that the workflow names for it (its `by` where None, its `second` for a signature) and `policy` their stand-ins.
+    `within` is the unit that a new case is about, where it is about one: only a duty there or above it opens such a case.
     The resolver must know the units of the case and of the actor's duties. An action that nobody wrote down is refused.
     """
     rule = access.actions.get(action)
@@ -184,7 +190,7 @@ def may_do(
     if rule.reason and not because.strip():
         return NO_REASON
     if rule.workflow and case is None:
-        return _may_open(rights, move, actor, resolver)
+        return _may_open(rights, move, actor, resolver, within)
     found = _in_scope(rule, rights, unit or (case.unit if case is not None else ""), case, resolver)
     if rule.workflow and found.allowed and case is not None and move is not None and policy is not None:
         return _may_move(rights, found, case, move, move.by if roles is None else roles, resolver, policy)
@@ -276,20 +282,23 @@ def places_of(access: Access, action: str, actor: Actor, resolver: Resolver) -> 
 def counts_of(access: Access, actor: Actor, resolver: Resolver) -> Filter:
     """Return which cases the actor may count and not see: under a duty that counts, and not reached by one that reads."""
     places = places_of(access, "case.count", actor, resolver)
-    return Filter(actor.id, tuple(Term(unit, actor.id) for unit in places), sight_of(access, "case.list", actor, resolver).terms)
+    reads = max((access.roles[duty.role].reads for duty in rights_of(access, actor, resolver).duties), default=BLIND)
+    sealed = frozenset(workflow for workflow, least in access.sealed.items() if 1 <= reads < least)   # a sealed case is not counted either
+    but = sight_of(access, "case.list", actor, resolver).terms
+    return Filter(actor.id, tuple(Term(unit, actor.id, sealed=sealed) for unit in places), but)
 
 
 # ---- the first word, and the workflow's moves ----------------------------------------------------------------------------------------
 
 
-def _may_open(rights: Rights, move: MoveDef | None, actor: Actor, resolver: Resolver) -> Verdict:
+def _may_open(rights: Rights, move: MoveDef | None, actor: Actor, resolver: Resolver, within: str) -> Verdict:
     """Decide whether the actor may say the first word. Anybody known in one of the move's roles may, about any child."""
     by = move.by if move is not None else ()
     if actor.pupil is not None and "student" in by:
         return Verdict(allowed=True, rule="a pupil may always speak", as_role="student", level=Tier.PEER)
     if actor.wards and "guardian" in by:
         return Verdict(allowed=True, rule="a guardian may always speak", as_role="guardian", level=Tier.CLASS)
-    fitting = [duty for duty in rights.duties if duty.role in by]
+    fitting = [duty for duty in rights.duties if duty.role in by and (not within or is_within(within, duty.unit))]
     if not fitting:
         return Verdict(allowed=False, rule="no running duty of this person may report")
     duty = max(fitting, key=lambda one: level_of(rights.access, one.role).rank)

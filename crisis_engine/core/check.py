@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from .calendar import Span
+from .check_track import check_track_cues, check_tracks
 from .errors import DefinitionError
 from .model import Risk
 from .parse_policy import PUPILS
@@ -40,10 +41,20 @@ KNOWN_GUARDS: tuple[str, ...] = (
     "tracks_handed_over_or_ended",
     "other_open_case_of_subject",
     "parent_ending",
+    "checklist_done",
+    "members_hold",
+    "guardian_withheld",
+    "guardian_not_withheld",
+    "danger_to_self_or_others",
+    "escort_authorised",
+    "partner_agreement_valid",
+    "partner_not_tried",
 )
 """The guards that code answers for; a name with an argument is written `risk_below:red`."""
 
-GUARD_ARGUMENT: Mapping[str, str] = {"not_actor_of": "move", "panel_if_peak": "risk", "risk_below": "risk"}
+GUARD_ARGUMENT: Mapping[str, str] = {
+    "not_actor_of": "move", "panel_if_peak": "risk", "risk_below": "risk", "checklist_done": "checklist", "members_hold": "role",
+}
 """What follows the colon of a guard that takes an argument."""
 
 WHO_BUILT_IN = frozenset({"tier_holder", "first_receiver", "on_site", "second_signer"})
@@ -63,6 +74,7 @@ def check_workflow(workflow: Workflow, file: str, guards: Collection[str] = KNOW
     _check_paths(workflow, file)
     for clock in workflow.clocks.values():
         _check_clock(workflow, clock, file)
+    check_tracks(workflow, file, _TWO_PERSONS)
     for move in workflow.moves.values():
         _check_guards(workflow, move, frozenset(guards), file)
         _check_two_persons(workflow, move, file)
@@ -96,9 +108,10 @@ def check_together(
                 f"Write [clock.{name}] with within, ladder, source and mark.",
             )
         _check_numbers(workflow, clock, policy, policy_file)
-    if not other_clocks:
-        _check_ladder_moves(workflow, policy, policy_file)
+    _check_ladder_moves(workflow, policy, policy_file)
+    check_track_cues(workflow, policy, workflow_file)
     _check_dossiers(workflow, access)
+    _check_checklists(workflow, policy, workflow_file)
     for file, key, role, built_in in (*_roles_of_workflow(workflow, workflow_file), *_roles_of_policy(policy, policy_file)):
         if role not in built_in and role not in access.roles:
             _refuse(
@@ -107,6 +120,14 @@ def check_together(
                 f'the role "{role}" is unknown to {access.name}_v{access.version}.',
                 nearest(role, {*access.roles, *built_in}),
             )
+
+
+def _check_checklists(workflow: Workflow, policy: Policy, file: str) -> None:
+    for move in workflow.moves.values():
+        named = [field.of or "" for field in move.fields if field.type == "items"] + [move.checklist] * bool(move.checklist)
+        for name in named:
+            if name not in policy.checklists:
+                _refuse(file, f"move.{move.name}", f'{policy.id} has no checklist "{name}".', nearest(str(name), policy.checklists))
 
 
 def _check_dossiers(workflow: Workflow, access: Access) -> None:
@@ -199,6 +220,9 @@ def _check_clock(workflow: Workflow, clock: ClockDef, file: str) -> None:
         _refuse(file, f"{key}.who", "a clock addressed to a pupil: a pupil answers for nothing.", "Name an adult's role.")
     if final := clock.stages - open_stages:
         _refuse(file, f"{key}.in", f"no clock runs in a final stage ({_list(final)}).", "Name open stages only.")
+    dates = {field.name for move in workflow.moves.values() for field in move.fields if field.type in {"date", "time"}}
+    if clock.toward is not None and clock.toward not in dates:
+        _refuse(file, f"{key}.toward", f'no form asks for the day "{clock.toward}".', nearest(clock.toward, dates))
     if clock.once_on == ("proposed",):
         return  # an answer to the proposal meets it, in every workflow
     met_in = {
@@ -233,8 +257,14 @@ def _check_numbers(workflow: Workflow, clock: ClockDef, policy: Policy, file: st
 
 
 def _check_ladder_moves(workflow: Workflow, policy: Policy, file: str) -> None:
+    """Refuse a rung whose move the engine does not make, on the ladders that this workflow's clocks climb."""
     engine_moves = [move.name for move in workflow.moves.values() if "engine" in move.by]
+    rules = [policy.clocks[clock] for clock in workflow.clocks]
+    climbed = {name for rule in rules for name in (rule.ladder, *rule.ladder_by_risk.values())}
+    only = policy.applies_to == (workflow.id,)
     for name, rungs in policy.ladders.items():
+        if name not in climbed and not only:
+            continue
         for number, rung in enumerate(rungs, start=1):
             if rung.move and rung.move not in engine_moves:
                 message = f'"{rung.move}" is no move that the engine makes.'
@@ -250,7 +280,10 @@ def _check_guards(workflow: Workflow, move: MoveDef, guards: frozenset[str], fil
         name, _, argument = written.partition(":")
         if name not in guards:
             _refuse(file, key, f'"{name[:80]}" is no guard.', nearest(name, guards))
-        known: Collection[str] = {"move": workflow.moves, "risk": tuple(Risk)}.get(GUARD_ARGUMENT.get(name, ""), ())
+        lists = {field.of or "" for each in workflow.moves.values() for field in each.fields if field.type == "items"}
+        seconds = {role for each in workflow.moves.values() for role in each.by}
+        known: Collection[str] = {"move": workflow.moves, "risk": tuple(Risk), "checklist": lists, "role": seconds}.get(
+            GUARD_ARGUMENT.get(name, ""), ())
         if argument not in known and (argument or known):
             way_out = nearest(argument, known) if known else f'Write "{name}".'
             _refuse(file, key, f'"{written[:80]}" has a wrong argument.', way_out)

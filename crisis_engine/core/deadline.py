@@ -8,9 +8,9 @@ pair ever comes twice for one arming.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
-from .calendar import Calendar, Offset, dismissal_after, parse_offset
+from .calendar import CHINA, Calendar, Offset, Span, dismissal_after, parse_offset
 from .case import Clock
 from .draft import drafted
 from .model import Risk
@@ -40,6 +40,16 @@ def budget(rule: ClockRule, risk: Risk, start: datetime, calendar: Calendar, uni
         if leaves is not None:
             at = min(at, leaves)
     return Due(at, cap_at, provisional)
+
+
+def day_before(value: datetime | str, before: Span | None, now: datetime) -> datetime | None:
+    """Return when something is due that belongs before a named time, or before the end of a named day; None where that is past.
+
+    Where it is too late for `before`, the named time itself is what is left.
+    """
+    at = value if isinstance(value, datetime) else datetime.combine(date.fromisoformat(value), time(), CHINA) + timedelta(days=1)
+    early = at - before.wall if before is not None else at
+    return early if early > now else at if at > now else None
 
 
 def ladder_of(policy: Policy, rule: ClockRule, risk: Risk) -> tuple[Rung, ...]:

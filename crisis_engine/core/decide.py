@@ -14,11 +14,14 @@ from .commands import ANSWERS, Act, Open
 from .errors import BadInput, CommandRejected, NotAllowed, NotFound, said
 from .form import check_fields
 from .guard import refusals
-from .model import Risk, Tier, higher_risk
+from .hold import heed_days
+from .model import TIERS, Risk, Tier, higher_risk
 from .move import REPORTER, begin_danger, cue_floor, make_move, secret_of
 from .pen import Pen
+from .resolve import Resolver
 from .rung import fire_due
 from .settle import reproject, settle
+from .track import meet_parent, open_own
 from .workflow import MoveDef
 from .world import World
 
@@ -36,7 +39,7 @@ def decide_open(world: World, command: Open) -> Decision:
     """Open a case by the workflow's opening move."""
     workflow = world.procedure.workflow
     move = workflow.opening
-    verdict = _may(world, "case.open", move=move)
+    verdict = _may(world, "case.open", move=move, within=command.unit if workflow.subject == "unit" else "")
     if not verdict.allowed:
         raise NotAllowed(f"{world.actor.id} may not make the move {move.name}: {verdict.rule}.", way_out="Ask whoever holds the duty.")
     if world.resolver.roster.units.get(command.unit) is None:
@@ -44,12 +47,19 @@ def decide_open(world: World, command: Open) -> Decision:
     fields = check_fields(move, command.fields, workflow, world.procedure.policy)
     pens = [open_case(world, move, command, fields, verdict)]
     pen = pens[0]
+    heed_days(pen, fields)
     if world.parent is not None and world.parent_procedure is not None:
         above = Pen(world.parent, world.parent.number, world.parent_procedure, world.resolver, world.actor.id, world.now)
         above.add(ev.Linked, link="track", other=pen.number)
         pens.append(above)
+        if move.meets_parent:
+            meet_parent(above, move.meets_parent)
+            settle(above)
     shows = begin_danger(pen, workflow) if fields.get("danger_now") else ()
-    settle(pen)
+    tracks = open_own(world, pen, fields)
+    for one in (pen, *tracks):
+        settle(one)
+    pens += tracks
     return Decision(tuple(pens), (*shows, *_numbers(pen)))
 
 
@@ -64,14 +74,14 @@ def open_case(world: World, move: MoveDef, command: Open, fields: Mapping[str, A
     risk = cue_floor(procedure.policy, fields)
     if any(not other.open for other in world.others):
         risk = higher_risk(risk, Risk.YELLOW)
-    tier = verdict.level or Tier.CLASS
-    if tier is not Tier.PEER or Tier.CLASS not in resolver.chain(command.unit):
-        tier = resolver.level_from(command.unit, tier)
+    tier = _first_tier(resolver, move, command.unit, verdict)
     parent = world.parent
     if parent is not None:
         if not parent.open:
             raise CommandRejected(f"Case {parent.number} is over: no track can stand beside it.",
                                   way_out="Reopen it first, or report anew.")
+        if any(procedure.workflow.name == track.workflow.name for _case, track in world.siblings):
+            raise CommandRejected(f"Such a track stands beside case {parent.number} already.", way_out="Work on that one.")
         risk = higher_risk(risk, parent.risk)
     pen.add(
         ev.Opened, secret_of(fields, reporter=world.actor.id), workflow=procedure.workflow.id, procedure=procedure.hash, unit=command.unit,
@@ -87,6 +97,16 @@ def open_case(world: World, move: MoveDef, command: Open, fields: Mapping[str, A
     for link, other_number in command.links:
         pen.add(ev.Linked, link=link, other=other_number)
     return pen
+
+
+def _first_tier(resolver: Resolver, move: MoveDef, unit: str, verdict: Verdict) -> Tier:
+    """Return the level that answers first: where the word came from, or the higher one that the opening move names."""
+    tier = verdict.level or Tier.CLASS
+    if tier is not Tier.PEER or Tier.CLASS not in resolver.chain(unit):
+        tier = resolver.level_from(unit, tier)
+    if move.tier not in TIERS:
+        return tier
+    return max(tier, resolver.level_from(unit, Tier(move.tier)), key=lambda one: one.rank)
 
 
 def decide_again(world: World, command: Open) -> Decision:

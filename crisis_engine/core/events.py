@@ -343,12 +343,29 @@ class Migrated(Event):
     reverts: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackMoved(Event):
+    """A move of one of the case's tracks met clocks here, in the same transaction."""
+
+    kind: ClassVar[str] = "track_moved"
+    meets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParentSet(Event):
+    """The case stands beside another one now: its parent was merged into that."""
+
+    kind: ClassVar[str] = "parent_set"
+    parent: str
+
+
 EVENTS: Mapping[str, type[Event]] = MappingProxyType({
     cls.kind: cls
     for cls in (
         Opened, Moved, RiskRaised, RiskLowered, DangerBegan, DangerEnded, TierRaised, TierLowered, AnswererChanged, LeadChanged,
         FactSet, SubjectSet, PersonRecused, ClockArmed, ClockMet, ClockDropped, ClockMoved, ClockHeld, ClockPaused, ClockResumed,
         HandedOver, RungFired, Told, Proposed, ProposalEnded, Linked, GlassBroken, Migrated,
+        TrackMoved, ParentSet,
     )
 })
 """Every kind of event by its name in the log."""

@@ -257,5 +257,7 @@ _APPLY: Mapping[str, Callable[[Case, Any], Changes]] = {
     "proposal_ended": lambda case, event: {"proposals": tuple(p for p in case.proposals if p.id != event.proposal)},
     "linked": _nothing,
     "glass_broken": _glass_broken,
+    "track_moved": _nothing,
+    "parent_set": lambda _case, event: {"parent": event.parent},
     "migrated": lambda _case, event: {"procedure": event.procedure},
 }

@@ -63,6 +63,14 @@ def _no_holding_track(world: World, _case: Case, _fields: Mapping[str, Any], _ar
     return f"these tracks hold the case: {', '.join(holding)}" if holding else None
 
 
+def _tracks_end_with_it(world: World, _case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
+    holding = [
+        procedure.workflow.name for track, procedure in world.tracks
+        if procedure.workflow.stages[track.stage].holds and procedure.workflow.ending_from(track.stage) is None
+    ]
+    return f"these tracks hold the case and do not end with it: {', '.join(holding)}" if holding else None
+
+
 def _no_once_clock_running(world: World, case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
     clocks = world.procedure.workflow.clocks
     running = [clock.name for clock in case.clocks if not clocks[clock.name].standing and clocks[clock.name].who != "second_signer"]
@@ -101,6 +109,52 @@ def _no_other_open_case(world: World, _case: Case, _fields: Mapping[str, Any], _
     return "the child has another open case: work on that one" if others else None
 
 
+def _above(world: World, case: Case) -> Case:
+    """Return the case beside which a track stands; a case of its own is that itself."""
+    return world.parent or case
+
+
+def _escort_authorised(_world: World, _case: Case, fields: Mapping[str, Any], _argument: str) -> str | None:
+    written, escort = fields.get("form") == "authorisation", fields.get("escort")
+    if written and not escort:
+        return "an authorisation names who goes along (field escort)"
+    if escort and not written:
+        return "nobody escorts the child without the guardian's written authorisation (field form)"
+    return None
+
+
+def _partner_agreement_valid(world: World, case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
+    for partner in world.partners.values():
+        if not partner.runs(world.now):
+            return f"{partner.unit.id} is a partner no more"
+        standing = [one for one in partner.agreements if one.covers(case.unit, world.now)]
+        if not standing:
+            return f"no agreement with {partner.unit.id} runs today for {case.unit}"
+        if all(one.capacity is not None and partner.load >= one.capacity for one in standing):
+            return f"{partner.unit.id} has no room: {partner.load} children are with it"
+    return None
+
+
+def _partner_not_tried(world: World, _case: Case, fields: Mapping[str, Any], _argument: str) -> str | None:
+    tried = sorted(world.tried & world.partners.keys())
+    return f"{tried[0]} was asked before: name another, or say so (field again)" if tried and not fields.get("again") else None
+
+
+def _checklist_done(world: World, case: Case, _fields: Mapping[str, Any], name: str) -> str | None:
+    ticked = case.facts.get(f"checklist.{name}", "").split(",")
+    left = [item for item in _policy(world).checklists.get(name, {}) if item not in ticked]
+    return f"these items are still to be ticked: {', '.join(left)}" if left else None
+
+
+def _members_hold(world: World, case: Case, fields: Mapping[str, Any], role: str) -> str | None:
+    roles, resolver = (role, *_policy(world).instead.get(role, ())), world.resolver
+    places = resolver.chain(case.unit).values()
+    there = {duty.person for one in roles for place in places for duty in resolver.holders(place, one, case.recused)}
+    if all(person in there for person in fields.get("members", ())):
+        return None
+    return f"each of the members must hold the duty {role} here, be present, and not be concerned"
+
+
 GUARDS: Mapping[str, Guard] = {
     "danger": _when(lambda _w, case, _a: case.danger, "no danger has been declared"),
     "no_danger": _when(lambda _w, case, _a: not case.danger, "the child is in danger now: end that first (danger_over)"),
@@ -111,7 +165,7 @@ GUARDS: Mapping[str, Guard] = {
     "signal_pending": _when(lambda _w, case, _a: case.signal_seq == case.version or case.clock("handled_signal") is not None,
                             "no new signal came"),
     "no_holding_track": _no_holding_track,
-    "tracks_handed_over_or_ended": _no_holding_track,
+    "tracks_handed_over_or_ended": _tracks_end_with_it,
     "unidentified": _when(lambda _w, case, _a: case.subject is None, "the child is known already"),
     "guardian_known": _when(lambda _w, case, _a: "guardian" in case.facts,
                             "the guardian was neither told, nor withheld, nor sought in vain (guardian_told, guardian_unreachable)"),
@@ -133,6 +187,18 @@ GUARDS: Mapping[str, Guard] = {
     "not_shredded": _when(lambda world, _c, _a: not world.erased, "the case's secrets were erased"),
     "only_own_signals": _when(lambda _w, case, _a: case.signal_seq == 1,
                               "signals about the named child came since: open a new case instead"),
+    "guardian_withheld": _when(lambda world, case, _a: _above(world, case).facts.get("guardian") == "withheld",
+                               "nothing is withheld from the guardian"),
+    "guardian_not_withheld": _when(lambda world, case, _a: _above(world, case).facts.get("guardian") != "withheld",
+                                   "it is withheld from the guardian: lift that first"),
+    "danger_to_self_or_others": _when(
+        lambda world, case, _a: _above(world, case).danger or Risk.RED in {case.risk, _above(world, case).risk},
+        "only danger to the child or to others goes without consent: the risk must be red, or danger declared"),
+    "escort_authorised": _escort_authorised,
+    "partner_agreement_valid": _partner_agreement_valid,
+    "partner_not_tried": _partner_not_tried,
+    "checklist_done": _checklist_done,
+    "members_hold": _members_hold,
     "parent_ending": _when(lambda world, _c, _a: world.actor.is_engine, "the parent case is not over"),
 }
 """Every guard that a definition may name, `NAME` or `NAME:ARGUMENT`."""

@@ -1,4 +1,4 @@
-"""Hold a clock: a late one taken in hand (催办), a paper one paused for a named reason, a paused one resumed."""
+"""What a form does to a clock: a late one taken in hand (催办), a paper one paused or resumed, one that runs towards a named day."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from . import events as ev
 from .calendar import CHINA
 from .case import Clock
-from .errors import CommandRejected, NotFound, said
+from .deadline import day_before
+from .errors import BadInput, CommandRejected, NotFound, said
 from .pen import Pen
 from .rung import resume
 from .workflow import MoveDef
@@ -26,6 +27,29 @@ def hold_clock(world: World, pen: Pen, move: MoveDef, fields: Mapping[str, Any])
         running = ", ".join(one.name for one in pen.case.clocks)
         raise NotFound(f"No clock {said(name)!r} runs on this case.", way_out=f"Running: {running}.")
     _CLOCK_KEYS[kinds[0]](world, pen, clock, fields)
+
+
+def tick(pen: Pen, move: MoveDef, fields: Mapping[str, Any]) -> None:
+    """Begin a checklist (预案) anew where the move says so, and tick the items of its form; which were ticked is a fact of the case."""
+    if move.checklist is not None:
+        pen.add(ev.FactSet, name=f"checklist.{move.checklist}", value="")
+    for field in move.fields:
+        if field.type == "items" and fields.get(field.name):
+            name = f"checklist.{field.of}"
+            ticked = [item for item in pen.case.facts.get(name, "").split(",") if item]
+            pen.add(ev.FactSet, name=name, value=",".join(dict.fromkeys([*ticked, *fields[field.name]])))
+
+
+def heed_days(pen: Pen, fields: Mapping[str, Any]) -> None:
+    """Bound the clocks that must be met before a day of this form (`toward`); BadInput for a day that is over."""
+    for clock in pen.procedure.workflow.clocks.values():
+        value = fields.get(clock.toward) if clock.toward is not None else None
+        if value is None:
+            continue
+        due_at = day_before(value, pen.procedure.policy.clocks[clock.name].before, pen.now)
+        if due_at is None:
+            raise BadInput(f"Field {clock.toward!r} lies in the past.", way_out="Name a day that is still to come.", field=clock.toward)
+        pen.bounds[clock.name] = due_at
 
 
 def _hold(world: World, pen: Pen, clock: Clock, fields: Mapping[str, Any]) -> None:

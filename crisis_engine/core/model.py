@@ -56,6 +56,13 @@ UNIT_KINDS: tuple[str, ...] = ("city", "county", "school", "grade", "class", "pa
 """Kinds of unit; the first five are levels of the network, a `partner` stands beside it (hospital, centre, police)."""
 
 
+PARTNER_SORTS: tuple[str, ...] = (
+    "hospital", "centre", "police", "health", "civil_affairs", "womens_federation", "youth_league", "cyberspace", "political_legal",
+)
+"""Sorts of partner: hospital, outside counselling centre, police, health (卫健), civil affairs (民政), women's federation (妇联),
+youth league (共青团), cyberspace (网信), political-legal committee (政法委)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """A place in the tree: city / county / school / grade / class, or a partner. Its id is its path."""
@@ -68,6 +75,37 @@ class Unit:
     ends_at: datetime | None = None
     dismissal: str | None = None  # local "HH:MM" at which day pupils leave the premises; None where they board
     policy: str | None = None     # the policy chosen by this unit, if any (the nearest one up the path counts)
+    sort: str = ""                # of a partner: one of PARTNER_SORTS, where the city says it
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What a partner (协作单位) agreed to: to take children of a place, from when to when, so many at a time."""
+
+    id: str
+    partner: str                        # the partner's unit
+    place: str                          # the unit whose children it takes, with all below it
+    begins_at: datetime
+    ends_at: datetime
+    capacity: int | None = None         # open cases at one time; None where nothing was agreed
+
+    def covers(self, unit: str, now: datetime) -> bool:
+        """Whether it runs at this instant for children of this unit."""
+        return self.begins_at <= now < self.ends_at and (unit == self.place or unit.startswith(f"{self.place}/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A partner as a decision sees it: its unit, what it agreed to, and how many open cases stand with it now."""
+
+    unit: Unit
+    agreements: tuple[Agreement, ...] = ()
+    load: int = 0
+
+    def runs(self, now: datetime) -> bool:
+        """Whether the unit exists at this instant."""
+        unit = self.unit
+        return (unit.begins_at is None or unit.begins_at <= now) and (unit.ends_at is None or now < unit.ends_at)
 
 
 @dataclass(frozen=True, slots=True)

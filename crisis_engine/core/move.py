@@ -10,15 +10,15 @@ from typing import Any
 from . import events as ev
 from .case import Case
 from .deadline import Due
-from .errors import BadInput, CommandRejected, said
+from .errors import BadInput, CommandRejected
 from .guard import refusals
-from .hold import hold_clock
+from .hold import heed_days, hold_clock, tick
 from .model import Risk, Tier, higher_risk
 from .pen import Pen
 from .policy import Policy
-from .procedure import Procedure
 from .resolve import Found
 from .settle import arm, bring_nearer, lead_of, raise_tier, settle
+from .track import end_with, follow, meet_parent, open_named, open_own, parent_of
 from .workflow import MoveDef, Workflow, tier_ladder
 from .world import World
 
@@ -58,6 +58,7 @@ def make_move(
     value = _Value(move, fields)
     _check_lowering(pen.case, move, value, second)
     hold_clock(world, pen, move, fields)
+    heed_days(pen, fields)
     to = pen.procedure.graph.step(case.stage, move.name)
     final = workflow.stages[to].final
     if move.signal:
@@ -71,6 +72,7 @@ def make_move(
     if move.signal:
         _heed_signal(world, pen)
     pen.met |= set(move.meets)
+    tick(pen, move, fields)
     shows = move.shows
     others: list[Pen] = []
     _set_facts(world, pen, value)   # recusals first: whom the case concerns must not be among those who are told below
@@ -78,21 +80,48 @@ def make_move(
     shows += _set_danger(pen, workflow, value, second)
     _set_tier(pen, move, value, level, reopened=case.final is not None)
     others += _set_subject(world, pen, value, by)
-    others += _open_tracks(world, pen, move, value)
+    above = _move_parent(world, pen, move, fields)
+    others += open_named(world, pen, above, move, fields)
+    if above is not None and above.events:
+        others += [above, *follow(world, above, world.siblings)]
     for role in move.tells:
         pen.tell(role, "case", "told")   # a notice names no move: `withhold_from_guardian` would be a fact
     _void_proposals(pen, signal=move.signal)
-    ended = _end_tracks(world) if pen.case.final is not None else []
-    going_on = [track for track in world.tracks if track[0].number not in {one.number for one in ended}]
-    others += [*ended, *_recuse_in_tracks(world, pen, going_on)]
+    others += open_own(world, pen, fields, others)
+    others += _move_tracks(world, pen, second)
     return others, tuple(dict.fromkeys(shows))
+
+
+def _move_parent(world: World, pen: Pen, move: MoveDef, fields: Mapping[str, Any]) -> Pen | None:
+    """Do to the parent what a track's move does to it; return its pen where it is open, written on or not."""
+    above = parent_of(world, pen.by) if move.meets_parent or move.sets_parent or move.opens else None
+    if above is None or not pen.case.parent:
+        return None
+    meet_parent(above, move.meets_parent)
+    _set_facts(world, above, _Value(move, fields, move.sets_parent))
+    if above.case.recused - pen.case.recused:
+        _recuse(pen, sorted(above.case.recused))
+    return above
+
+
+def _move_tracks(world: World, pen: Pen, second: str | None) -> list[Pen]:
+    """Let the tracks go with their case: to its end, to whoever it turned out to be about, to the case that it was merged into."""
+    target = world.target if pen.case.final == "merged" else None
+    if target is not None:
+        child = (target.subject, target.unit) if target.subject is not None else None
+        return follow(world, pen, world.tracks, parent=target.number, child=child)
+    ended = end_with(world, pen, second=second) if pen.case.final is not None else []
+    going_on = [track for track in world.tracks if track[0].number not in {one.number for one in ended}]
+    was = pen.before.subject if pen.before is not None else None
+    child = (pen.case.subject, pen.case.unit) if pen.case.subject is not None and pen.case.subject != was else None
+    return [*ended, *follow(world, pen, going_on, child=child)]
 
 
 class _Value:
     """Reads what a key of `sets` comes to: a literal, or the field that it names."""
 
-    def __init__(self, move: MoveDef, fields: Mapping[str, Any]) -> None:
-        self.sets, self.fields = move.sets, fields
+    def __init__(self, move: MoveDef, fields: Mapping[str, Any], sets: Mapping[str, str | bool] | None = None) -> None:
+        self.sets, self.fields = move.sets if sets is None else sets, fields
 
     def __call__(self, key: str) -> Any:  # noqa: ANN401 - the field's own type
         entry = self.sets.get(key)
@@ -210,6 +239,8 @@ def _lower_to(pen: Pen, tier: Tier) -> None:
 def _set_facts(world: World, pen: Pen, value: _Value) -> None:
     for name in ("guardian", "addressee"):
         known = value(name)
+        if name == "addressee" and known == "none":
+            known = "" if pen.case.facts.get(name) else None   # sent back: it is nobody's any more
         if known is not None:
             pen.add(ev.FactSet, name=name, value=str(known))
     until = value("stay_until")
@@ -272,7 +303,9 @@ def _set_subject(world: World, pen: Pen, value: _Value, by: str) -> list[Pen]:
 
 def _merged(world: World, pen: Pen, by: str) -> list[Pen]:
     other = merge(world, pen, by)
-    return [other, *_recuse_in_tracks(world, other, world.target_tracks)]
+    for case, _procedure in world.tracks:
+        other.add(ev.Linked, link="track", other=case.number)
+    return [other, *follow(world, other, world.target_tracks)]
 
 
 def merge(world: World, pen: Pen, by: str) -> Pen:
@@ -321,51 +354,3 @@ def _recuse(pen: Pen, people: Iterable[str]) -> None:
     for person in people:
         if person not in pen.case.recused:
             pen.add(ev.PersonRecused, person=person)
-
-
-def _open_tracks(world: World, pen: Pen, move: MoveDef, value: _Value) -> list[Pen]:
-    pens = []
-    for name in move.opens:
-        track = value.fields.get(name.removeprefix("field:")) if name.startswith("field:") else name
-        if track is None or any(procedure.workflow.name == track for _case, procedure in world.tracks):
-            continue
-        if track not in world.openable:
-            raise BadInput(f"There is no track {said(track)!r} beside this case.", way_out=f"Known: {', '.join(world.openable) or 'none'}.")
-        number, procedure = world.openable[str(track)]
-        other = Pen(None, number, procedure, world.resolver, pen.by, world.now)
-        other.add(
-            ev.Opened, workflow=procedure.workflow.id, procedure=procedure.hash, unit=pen.case.unit, subject=pen.case.subject,
-            parent=pen.number, stage=procedure.workflow.start, tier=pen.case.tier, risk=pen.case.risk, move=procedure.workflow.opening.name,
-        )
-        for person in sorted(pen.case.recused):
-            other.add(ev.PersonRecused, person=person)
-        pen.add(ev.Linked, link="track", other=number)
-        pens.append(other)
-    return pens
-
-
-def _recuse_in_tracks(world: World, pen: Pen, tracks: Iterable[tuple[Case, Procedure]]) -> list[Pen]:
-    """Whom the case concerns, its tracks concern too."""
-    pens = []
-    for case, procedure in tracks:
-        fresh = sorted(pen.case.recused - case.recused)
-        if fresh:
-            other = Pen(case, case.number, procedure, world.resolver, pen.by, world.now)
-            for person in fresh:
-                other.add(ev.PersonRecused, person=person)
-            pens.append(other)
-    return pens
-
-
-def _end_tracks(world: World) -> list[Pen]:
-    """End the settled tracks with their parent; the engine makes the move that the track's file gives for it."""
-    pens = []
-    for case, procedure in world.tracks:
-        for move in procedure.workflow.moves.values():
-            if move.engine_only and move.when == "parent_ended" and case.stage in move.from_stages:
-                other = Pen(case, case.number, procedure, world.resolver, "engine", world.now)
-                to = procedure.graph.step(case.stage, move.name)
-                other.add(ev.Moved, move=move.name, origin=case.stage, to=to, final=procedure.workflow.stages[to].final)
-                pens.append(other)
-                break
-    return pens

@@ -38,6 +38,12 @@ ROLE_LEVEL: dict[str, str] = {
     "centre": "partner",
     "hotline": "partner",
     "police_liaison": "partner",
+    "health_liaison": "partner",
+    "civil_affairs_liaison": "partner",
+    "womens_federation_liaison": "partner",
+    "youth_league_liaison": "partner",
+    "cyberspace_liaison": "partner",
+    "political_legal_liaison": "partner",
 }
 """Each role and the kind of unit at which it is held."""
 
@@ -67,6 +73,12 @@ ROLE_ZH: dict[str, str] = {
     "centre": "校外心理健康辅导中心",
     "hotline": "心理热线",
     "police_liaison": "公安联络人",
+    "health_liaison": "卫健联络人",
+    "civil_affairs_liaison": "民政联络人",
+    "womens_federation_liaison": "妇联联络人",
+    "youth_league_liaison": "共青团联络人",
+    "cyberspace_liaison": "网信联络人",
+    "political_legal_liaison": "政法委联络人",
 }
 """Each role in the field's own words."""
 

@@ -41,11 +41,12 @@ def parse_access(doc: Mapping[str, object], file: str) -> Access:
     for each in (separate, glass, counts):
         each.close()
     dossiers = _dossiers(top, trust)
+    sealed = _sealed(top, trust)
     actions = _actions(top.table("action"), roles)
     source, mark = top.trust()
     access = Access(
-        roles=roles, actions=actions, separate=apart, dossiers=dossiers, glass_at_most=at_most, least_count=least, trust=trust,
-        name=top.word("name"), version=top.number("version", 1, 9999), source=source, mark=mark,
+        roles=roles, actions=actions, separate=apart, dossiers=dossiers, sealed=sealed, glass_at_most=at_most, least_count=least,
+        trust=trust, name=top.word("name"), version=top.number("version", 1, 9999), source=source, mark=mark,
     )
     top.close()
     return access
@@ -85,6 +86,18 @@ def _dossiers(top: Table, trust: dict[str, tuple[str, str]]) -> dict[Tier, froze
         if not stages:
             table.refuse("no stage stands here.", "stages", way_out='Name stages, such as ["closure_requested"].')
         found[level] = found.get(level, frozenset()) | {(workflow, stage) for stage in stages}
+        table.close()
+    return found
+
+
+def _sealed(top: Table, trust: dict[str, tuple[str, str]]) -> dict[str, int]:
+    """Return of which workflows' cases those alone know who read so secret a thing, or have something to do there."""
+    found: dict[str, int] = {}
+    sealed = top.table_or_none("sealed")
+    for workflow in sealed.names() if sealed else ():
+        table = top.table("sealed").table(workflow)
+        trust[f"sealed.{workflow}"] = table.trust()
+        found[workflow] = table.number("reads", 2, READS_MOST)
         table.close()
     return found
 

@@ -31,6 +31,7 @@ WALL_MOST, DAYS_MOST = timedelta(days=3660), 250
 """The longest span of the wall clock (a school's records are kept ten years), and the most working or school days of a budget."""
 
 _DEEPEST = 16
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")   # ends of lines, escapes, turns of the direction
 TEXT_MOST = 500  # characters of a label or a source; a definition is read by people, on one line
 
 E = TypeVar("E", bound=StrEnum)
@@ -98,6 +99,13 @@ class Table:
         value = self.raw(name)
         if not isinstance(value, str) or not value.strip() or len(value) > TEXT_MOST:
             self.refuse(f"this must be a text of 1 to {TEXT_MOST} characters.", name, way_out="Write it in quotes.")
+        return value
+
+    def line(self, name: str, default: str | None = None) -> str:
+        """Return a text on one line, such as one that becomes a mail's subject; nothing in it steers a terminal."""
+        value = self.text(name, default)
+        if _CONTROL.search(value):
+            self.refuse("this must stand on one line, without control characters.", name, way_out="Write it as it is to be read.")
         return value
 
     def word(self, name: str, default: str | None = None) -> str:
@@ -228,7 +236,7 @@ class Table:
     def label(self, name: str = "label") -> dict[str, str]:
         """Return what a person reads, in Chinese and in English; refused when one of them is missing."""
         table = self.table(name)
-        label = {language: table.text(language) for language in LANGUAGES}
+        label = {language: table.line(language) for language in LANGUAGES}
         table.close()
         return label
 
@@ -239,7 +247,7 @@ class Table:
                 self.refuse(
                     "a number without source and mark.", name, way_out=f"Write where it comes from, and a mark: {_marks()}."
                 )
-        return self.text("source"), self.one_of("mark", MARKS)
+        return self.line("source"), self.one_of("mark", MARKS)
 
 
 def _is_deep(data: object) -> bool:

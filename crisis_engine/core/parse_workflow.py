@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .model import Risk, Tier
+from .model import PARTNER_SORTS, Risk, Tier
 from .parse_table import Table
-from .workflow import ClockDef, DangerDef, FieldDef, Label, MoveDef, Stage, Workflow
+from .workflow import ClockDef, DangerDef, FieldDef, Label, MoveDef, Stage, TrackDef, Workflow
 
 FIELD_TYPES = frozenset(
     [
@@ -26,6 +26,7 @@ FIELD_TYPES = frozenset(
         "unit",
         "case",
         "cues",
+        "items",
     ]
 )
 FINALS = ("closed", "excluded", "ended", "merged")
@@ -50,9 +51,12 @@ SETS: Mapping[str, tuple[tuple[object, ...], frozenset[str]]] = {
     "pause": ((), frozenset({"time"})),
     "resume": ((True,), frozenset()),
     "stay_until": ((), frozenset({"time"})),
-    "addressee": ((), frozenset({"unit", "person", "persons"})),
+    "addressee": (("none",), frozenset({"unit", "person", "persons"})),
 }
 """What a move may set: the fixed values of each key, and the types of field that it may be taken from."""
+
+SETS_PARENT = {key: SETS[key] for key in ("guardian", "recused")}
+"""What a track's move may set on its parent: facts and recusals of the child, which both cases share."""
 
 _TIERS = tuple(tier.value for tier in Tier)
 _ABOUT_ONE_CLOCK = ("hold", "pause", "resume")
@@ -93,6 +97,7 @@ def parse_workflow(doc: Mapping[str, object], file: str) -> Workflow:
         one_open_per_subject=top.flag("one_open_per_subject"),
         parents=top.words("parent"),
         end_with_parent=top.one_of("end_with_parent", PARENT_ENDS) if top.has("end_with_parent") else None,
+        tracks=_tracks(top.table_or_none("track"), move_names),
     )
     top.close()
     return workflow
@@ -177,6 +182,7 @@ def _clock(
         flag=table.one_of("while", FLAGS) if table.has("while") else None,
         once_on=once_on,
         once_from_risk=once_from_risk,
+        toward=table.word("toward") if table.has("toward") else None,
     )
     if conditions == ["in"] and not clock.stages:
         table.refuse("a clock that runs in no stage.", "in", way_out="Name at least one stage.")
@@ -191,6 +197,25 @@ def _who(table: Table) -> str:
         table.refuse(f"{who[:80]!r} is nobody.", "who", way_out="Write a role, or ROLE@addressee.")
     table.check_word(role, "who")
     return who
+
+
+def _tracks(table: Table | None, moves: tuple[str, ...]) -> Mapping[str, TrackDef]:
+    """Return what stands under [track.NAME]; each says at least one reason to open."""
+    tracks: dict[str, TrackDef] = {}
+    for name in table.names() if table else ():
+        assert table is not None  # noqa: S101 (mypy does not see that the loop is empty without a table)
+        entry = table.table(name)
+        track = TrackDef(
+            name=name,
+            from_risk=Risk(entry.one_of("from_risk", RATED)) if entry.has("from_risk") else None,
+            cues=entry.words("cues"),
+            on=entry.some_of("on", moves),
+        )
+        if not (track.from_risk or track.cues or track.on):
+            entry.refuse("this track never opens.", way_out='Write from_risk = "red", cues = [...] or on = ["MOVE"].')
+        entry.close()
+        tracks[name] = track
+    return tracks
 
 
 def _danger(table: Table | None) -> DangerDef | None:
@@ -252,10 +277,13 @@ class _MoveReader:
             opens=table.texts("opens"),
             tells=table.words("tells"),
             shows=table.texts("shows"),
+            checklist=table.word("checklist") if table.has("checklist") else None,
             instead=table.flag("instead"),
             up=table.flag("up"),
             signal=table.flag("signal"),
             when=table.one_of("when", OWN_ENGINE) if table.has("when") else None,
+            meets_parent=table.words("meets_parent"),
+            sets_parent=self._sets_parent(table, names),
         )
         for opened in move.opens:
             if opened.startswith("field:"):
@@ -280,12 +308,17 @@ class _MoveReader:
         else:
             label = self.labels[name]
         kind = table.one_of("type", FIELD_TYPES)
-        of = table.one_of("of", self.choices) if table.has("of") or kind in {"choice", "choices"} else None
+        sorts = table.some_of("of", PARTNER_SORTS) if kind == "unit" else ()
+        if kind == "items":
+            of: str | None = table.word("of")   # a checklist of the policy
+        else:
+            of = table.one_of("of", self.choices) if kind != "unit" and (table.has("of") or kind in {"choice", "choices"}) else None
         field = FieldDef(
             name=name,
             type=kind,
             label=label,
             of=of,
+            sorts=sorts,
             required=table.flag("required"),
             secrecy=table.number("secrecy", 0, SECRECY_MOST),
             least=table.number("min", 1, ITEMS_MOST) if table.has("min") else None,
@@ -309,6 +342,16 @@ class _MoveReader:
                 "fields",
                 way_out='Add { name = "clock", type = "clock", required = true }.',
             )
+        return found
+
+    def _sets_parent(self, table: Table, fields: Mapping[str, FieldDef]) -> Mapping[str, str | bool]:
+        sets = table.table_or_none("sets_parent")
+        if sets is None:
+            return {}
+        found = {
+            key: self._value(sets, key, fixed, types, fields) for key, (fixed, types) in SETS_PARENT.items() if sets.has(key)
+        }
+        sets.close()
         return found
 
     @staticmethod

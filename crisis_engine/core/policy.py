@@ -42,6 +42,7 @@ class ClockRule:
     again: Mapping[Risk, Span] = field(default_factory=dict)      # every arming after the first, where given
     cap: Mapping[Risk, Span] = field(default_factory=dict)        # wall cap of a budget in days
     not_after: Mapping[Risk, str] = field(default_factory=dict)   # "dismissal": before day pupils leave, if nearer
+    before: Span | None = None                 # so long before the day that the clock's `toward` names
     remind: tuple[str, ...] = ()               # offsets before due: "50%", "-15m"
     pause: Pause | None = None
     ladder_by_risk: Mapping[Risk, str] = field(default_factory=dict)  # `ladder_for`: another ladder at that risk
@@ -87,6 +88,7 @@ class Policy:
     closure_by_peak: Mapping[Risk, str]        # "county", "city_one" or "city_panel"
     sample: Mapping[Risk, int]                 # percent drawn for the city from those that the county may close
     stable_for: Mapping[Risk, Span]            # no new signal for so long before closure may be requested
+    checklists: Mapping[str, Mapping[str, Label]] = field(default_factory=dict)   # 预案: items to be ticked, by name
     closure_source: str = ""
     closure_mark: str = "B"
     source: str = ""
@@ -143,6 +145,7 @@ class Access:
     actions: Mapping[str, ActionRule] = field(default_factory=dict)
     separate: frozenset[str] = frozenset()                        # offices that one person never holds together
     dossiers: Mapping[Tier, frozenset[tuple[str, str]]] = field(default_factory=dict)   # level -> (workflow, stage) that it reads
+    sealed: Mapping[str, int] = field(default_factory=dict)       # workflow -> secrecy that a role must read to know of its cases
     glass_at_most: Span | None = None                             # the longest emergency reading
     least_count: int = 5                                          # smaller cells of counts are merged
     trust: Mapping[str, tuple[str, str]] = field(default_factory=dict)   # source and mark of each table of numbers

@@ -31,7 +31,7 @@ _ANSWERED = {"confirmed", "declined", "withdrawn"}
 _TAKEN = (
     ev.Opened, ev.Moved, ev.RiskRaised, ev.RiskLowered, ev.DangerBegan, ev.DangerEnded, ev.TierRaised, ev.TierLowered, ev.LeadChanged,
     ev.FactSet, ev.SubjectSet, ev.PersonRecused, ev.ClockHeld, ev.ClockPaused, ev.ClockResumed, ev.Proposed, ev.ProposalEnded, ev.Linked,
-    ev.GlassBroken,
+    ev.GlassBroken, ev.TrackMoved, ev.ParentSet,
 )
 _LOOKED = (ev.HandedOver, ev.AnswererChanged)
 
@@ -273,6 +273,11 @@ def _subject_set(pen: Pen, event: ev.SubjectSet) -> None:
     pen.met |= {clock.name for clock in pen.procedure.workflow.clocks.values() if "unidentified" in clock.once_on}
 
 
+def _track_moved(pen: Pen, event: ev.TrackMoved) -> None:
+    _copy(pen, event)
+    pen.met |= set(event.meets)
+
+
 def _held(pen: Pen, event: ev.ClockHeld) -> None:
     running = pen.case.clock(event.clock)
     if running is not None and running.due_at <= pen.now < event.until and running.paused_until is None:
@@ -298,5 +303,5 @@ def _by_player(_pen: Pen, _event: ev.Event) -> None:
 _TAKE: Mapping[type[ev.Event], Callable[[Pen, Any], None]] = {
     ev.Opened: _opened, ev.Moved: _moved, ev.RiskRaised: _risk_raised, ev.TierRaised: _tier_raised, ev.TierLowered: _tier_lowered,
     ev.SubjectSet: _subject_set, ev.ClockHeld: _held, ev.ClockPaused: _paused, ev.ClockResumed: _resumed, ev.Proposed: _by_player,
-    ev.ProposalEnded: _by_player,
+    ev.ProposalEnded: _by_player, ev.TrackMoved: _track_moved,
 }

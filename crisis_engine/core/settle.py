@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from . import events as ev
+from .access import BLIND
 from .case import Case, Clock
 from .deadline import Due, budget, nearer, sooner
 from .guard import is_raised
@@ -193,7 +194,7 @@ def hand_over(pen: Pen, definition: ClockDef, clock: Clock, *, quiet: bool = Fal
     pen.add(ev.HandedOver, by="engine", clock=clock.name, n=clock.n, role=found.role, unit=found.unit, holder=found.person)
     _jump(pen, clock.name, found)
     if found.person is not None and not quiet:
-        pen.tell(found.role, clock.name, "handover", clock.due_at, safety=clock.kind == "safety")
+        _tell_doer(pen, found, clock.name, "handover", clock.due_at, safety=clock.kind == "safety")
 
 
 def _jump(pen: Pen, clock: str, found: Found) -> None:
@@ -256,12 +257,37 @@ def doer(resolver: Resolver, workflow: Workflow, policy: Policy, case: Case, clo
         roles = [role for role in workflow.moves[proposal.move].second if ":" not in role]
         return resolver.find(case.unit, roles, policy, recused | {proposal.by})
     role, _, place = who.partition("@")
-    if place == "addressee" and "addressee" in case.facts:
-        for duty in resolver.holders(case.facts["addressee"], role, recused):
-            return Found(role, duty.unit, Tier.COUNTY, duty.person)
+    if place == "addressee" and case.facts.get("addressee"):
+        at_partner = _at_addressee(resolver, case, role)   # a partner without anybody is the county's matter, at once
+        return at_partner or replace(resolver.answerer(case.unit, Tier.COUNTY, policy, recused), vacant=True)
     if case.lead is not None:
         role = policy.counterpart.get(role, {}).get(case.lead, role)
     return resolver.find(case.unit, (role,), policy, recused)
+
+
+def _at_addressee(resolver: Resolver, case: Case, role: str) -> Found | None:
+    """Return who takes what was sent to a partner: the role there, else whoever there reads what is addressed to the unit.
+
+    A partner that is no more takes nothing. It stands beside the school: what it hears is not yet known to the county.
+    """
+    unit = resolver.roster.units.get(case.facts.get("addressee", ""))
+    if unit is None or (unit.ends_at is not None and unit.ends_at <= resolver.now):
+        return None
+    addressed = [name for name, one in resolver.access.roles.items() if one.addressed != BLIND]
+    for name in dict.fromkeys((role, *addressed)):
+        for duty in resolver.holders(unit.id, name, case.recused):
+            return Found(name, duty.unit, Tier.SCHOOL, duty.person)
+    return None
+
+
+def _tell_doer(pen: Pen, found: Found, what: str, why: str, due_at: datetime, *, safety: bool) -> None:
+    """Tell everybody of the doer's role there; a partner is found at its own unit, not above the child's."""
+    if found.unit in pen.resolver.chain(pen.case.unit).values():
+        pen.tell(found.role, what, why, due_at, safety=safety)
+    else:
+        people = [duty.person for duty in pen.resolver.holders(found.unit, found.role, pen.case.recused)]
+        asleep = pen.resolver.named(pen.case.unit, found, pen.procedure.policy, pen.case.recused, safety=safety)
+        pen.tell_people(found, dict.fromkeys([*people, *asleep]), what, why, due_at, safety=safety)
 
 
 def _tell_owed(pen: Pen, owed: dict[tuple[str, str], list[tuple[ClockDef, Found, datetime]]]) -> None:
@@ -271,7 +297,7 @@ def _tell_owed(pen: Pen, owed: dict[tuple[str, str], list[tuple[ClockDef, Found,
         if running:
             definition, found, due_at = min(running, key=lambda entry: entry[2])
             if found.person is not None:
-                pen.tell(found.role, definition.name, "armed", due_at, safety=definition.kind == "safety")
+                _tell_doer(pen, found, definition.name, "armed", due_at, safety=definition.kind == "safety")
 
 
 def settle_raised(pen: Pen) -> None:

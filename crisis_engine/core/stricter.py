@@ -16,7 +16,7 @@ from .policy import ClockRule, Policy
 
 Doc = dict[str, object]
 
-_HEAD = ("format", "name", "version", "extends", "for", "label", "source", "mark")
+_HEAD = ("format", "name", "version", "extends", "for", "adds", "label", "source", "mark")
 _FROM_BASE = "the rest as in"
 
 
@@ -51,7 +51,7 @@ def extend(base: Mapping[str, object], own: Mapping[str, object], file: str) -> 
     for name in ("format", "name", "version"):
         top.raw(name)  # its own, not inherited
     top.trust()
-    whole: Doc = {**base, **{name: own[name] for name in _HEAD if name in own and name != "extends"}}
+    whole: Doc = {**base, **{name: own[name] for name in _HEAD if name in own and name not in {"extends", "adds"}}}
     whole["for"] = _narrowed(base, top)
     base_id = f"{base.get('name')}_v{base.get('version')}"
     for name in OVERRIDABLE:
@@ -61,6 +61,9 @@ def extend(base: Mapping[str, object], own: Mapping[str, object], file: str) -> 
     if "clock" in own:
         clocks, changed, keys = top.table("clock"), dict(_mapping(base["clock"])), overridable("clock", named=True)
         for name in clocks.names():
+            if name not in changed and own.get("adds"):   # of a workflow that it brings; the loader looks whether it is of one
+                changed[name] = clocks.raw(name)
+                continue
             if name not in changed:
                 clocks.refuse(f"{base_id} has no such clock.", name, way_out=nearest(name, changed))
             changed[name] = _over(Table(changed[name], file, f"clock.{name}"), clocks.table(name), keys, base_id)
@@ -121,10 +124,11 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _narrowed(base: Mapping[str, object], top: Table) -> object:
-    """Return for which workflows the policy is: those of its base, or fewer."""
+    """Return for which workflows the policy is: those of its base, or fewer, and those of its own that it adds."""
     given = base.get("for")
     known = [str(name) for name in given] if isinstance(given, list) else []
-    return list(top.some_of("for", known)) if top.has("for") else known
+    kept = list(top.some_of("for", known)) if top.has("for") else known
+    return kept + [name for name in top.words("adds") if name not in kept]
 
 
 def _over(base: Table, own: Table, allowed: frozenset[str] | None, base_id: str) -> Doc:

@@ -44,6 +44,7 @@ class ClockDef:
     flag: str | None = None                    # `while`: standing while the flag holds (danger, raised)
     once_on: tuple[str, ...] = ()              # starts when one of these moves is made, or on "proposed" / "unidentified"
     once_from_risk: Risk | None = None         # starts when the risk first reaches this (unrated counts as the policy says)
+    toward: str | None = None                  # the field of a move's form that names the day before which it must be met
 
     @property
     def standing(self) -> bool:
@@ -59,6 +60,7 @@ class FieldDef:
     type: str            # text bool choice choices time date risk tier persons person subject clock move unit case cues
     label: Label
     of: str | None = None
+    sorts: tuple[str, ...] = ()   # of a `unit`: partners of these sorts alone (core/model.py PARTNER_SORTS)
     required: bool = False
     secrecy: int = 2
     least: int | None = None      # `min`: fewest items of a list
@@ -84,10 +86,13 @@ class MoveDef:
     opens: tuple[str, ...] = ()            # tracks, by workflow name or "field:NAME"
     tells: tuple[str, ...] = ()            # roles told beside the clocks' holders
     shows: tuple[str, ...] = ()            # telephone numbers shown to whoever makes it
+    checklist: str | None = None           # a checklist of the policy that begins anew with this move
     instead: bool = False                  # stand-ins of the roles in `by` may make it (policy: instead)
     up: bool = False                       # roles of `by` found at a higher level of the case's path may make it too
     signal: bool = False                   # a word from outside: voids open proposals, stops a closure
     when: str | None = None                # of an engine's move: "signal" or "parent_ended" makes it by itself
+    meets_parent: tuple[str, ...] = ()     # of a track: clocks of its parent that it meets in the same transaction
+    sets_parent: Mapping[str, str | bool] = field(default_factory=dict)   # of a track: what it sets on its parent
 
     @property
     def opens_case(self) -> bool:
@@ -116,6 +121,16 @@ class DangerDef:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackDef:
+    """A track that opens by itself beside its parent: at a risk, at a cue of a form, at moves of the parent; never twice at one time."""
+
+    name: str                          # the track's workflow with its version, as its file is called
+    from_risk: Risk | None = None      # when the case's risk first reaches this; `unrated` reaches nothing
+    cues: tuple[str, ...] = ()         # when a form ticks one of these
+    on: tuple[str, ...] = ()           # when one of these moves is made
+
+
+@dataclass(frozen=True, slots=True)
 class Workflow:
     """A procedure's structure without a number: stages, clocks, moves, forms, choices, labels."""
 
@@ -134,6 +149,7 @@ class Workflow:
     parents: tuple[str, ...] = ()              # a track: which workflows it may stand beside
     end_with_parent: str | None = None         # "close": a settled track closes with its parent; "hold": the parent waits
     source: str = ""
+    tracks: Mapping[str, TrackDef] = field(default_factory=dict)   # those that open by themselves beside its cases
 
     @property
     def id(self) -> str:
@@ -144,6 +160,11 @@ class Workflow:
     def opening(self) -> MoveDef:
         """The one move that begins a case."""
         return next(move for move in self.moves.values() if move.opens_case)
+
+    def ending_from(self, stage: str) -> MoveDef | None:
+        """Return the engine's move by which a track in this stage ends with its parent."""
+        ends = (move for move in self.moves.values() if move.engine_only and move.when == "parent_ended")
+        return next((move for move in ends if stage in move.from_stages), None)
 
 
 # ---- the two machines -------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 from .access import Actor
 from .case import Case
 from .draft import drafted
-from .model import Subject
+from .model import Partner, Subject
 from .procedure import Procedure
 from .resolve import Resolver
 
@@ -28,8 +28,9 @@ class World:
     number: str = ""                          # a fresh random number, for a case that may be opened
     subject: Subject | None = None            # the child that the command names
     others: tuple[Case, ...] = ()             # that child's other cases, open or over
-    parent: Case | None = None                # the case beside which a track is opened
+    parent: Case | None = None                # the case beside which a track stands or is opened
     parent_procedure: Procedure | None = None
+    siblings: tuple[tuple[Case, Procedure], ...] = ()                 # of a track: the open tracks of its parent, itself left out
     target: Case | None = None                # the child's open case that this one may be merged into
     target_procedure: Procedure | None = None
     tracks: tuple[tuple[Case, Procedure], ...] = ()                   # the case's open tracks
@@ -37,4 +38,6 @@ class World:
     openable: Mapping[str, tuple[str, Procedure]] = field(default_factory=dict)  # tracks that a move may open: number, procedure
     guardians: tuple[str, ...] = ()           # ids of the child's guardians
     proposed: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)   # the fields of the open proposals, by id
+    partners: Mapping[str, Partner] = field(default_factory=dict)     # the units that the form names, by id
+    tried: frozenset[str] = frozenset()       # units that this case was sent to before
     erased: bool = False                      # two people had the case's secrets erased

@@ -64,9 +64,15 @@ class Jobs:
         due = pulse.try_at is not None and pulse.try_at <= self.engine.now()
         if due or self._owed or mono - self._sent > SENT_IDLE:
             self._sent, self._owed = mono, False
-            report = self.engine.deliver(limit=FEW if self.works.backlog and "sweep" in self.vitals.running else None)
+            few = self.works.backlog and "sweep" in self.vitals.running
+            report = self.engine.deliver(limit=FEW if few else None, go_on=self._goes_on)
             self.meter.sent.inc(report.sent)
             self.meter.unsent.inc(report.failed)
+
+    def _goes_on(self) -> bool:
+        """Keep that a message more was tried: an outbox that takes an hour is not a job that hangs; False once the daemon is to stop."""
+        self.vitals.moved("deliver")
+        return not self.vitals.stopping
 
     def ping(self) -> None:
         """Fetch the dead-man URL, if a round succeeded since the last time."""

@@ -2,11 +2,53 @@
 
 from __future__ import annotations
 
+import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from socketserver import TCPServer
+from threading import BoundedSemaphore, Thread
+from typing import Any
 
 from .meter import Meter
+from .timeout import cut_after
 from .vitals import Vitals
+
+MOST, LONGEST = 16, 10.0
+"""Watchers at once, and the seconds that one may take: a crowd must not take the threads and files that the clockwork needs (D)."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads, request_queue_size = True, 64
+
+    def __init__(self, *given: Any) -> None:  # noqa: ANN401 - as of the class above
+        self._room = BoundedSemaphore(MOST)
+        super().__init__(*given)
+
+    def server_bind(self) -> None:
+        """Bind, and ask no name server how this host is called: it may be away, and nobody asks for the name."""
+        TCPServer.server_bind(self)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as of the class above
+        """Answer in a thread where there is room for one, else hang up."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as of the class above
+        """Answer, within a time."""
+        timer = cut_after(request, LONGEST)
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            timer.cancel()
+            self._room.release()
+
+    def handle_error(self, _request: Any, _client_address: Any) -> None:  # noqa: ANN401 - as of the class above
+        """Say nothing of a watcher that hung up."""
+
+
+class _SixServer(_Server):
+    address_family = socket.AF_INET6
 
 
 class WatchServer:
@@ -40,11 +82,8 @@ class WatchServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (http.server's name)
                 """Log nothing: somebody asks every few seconds."""
 
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-        self._server = Server((host, port), Handler)
-        self.address = f"{host}:{self._server.server_address[1]}"
+        self._server = (_SixServer if ":" in host else _Server)((host, port), Handler)
+        self.address = f"{f'[{host}]' if ':' in host else host}:{self._server.server_address[1]}"
         Thread(target=self._server.serve_forever, name="watch", daemon=True).start()
 
     def close(self) -> None:

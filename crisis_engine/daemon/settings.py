@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ class Settings:
     version: str = ""                    # of the package, for those who look at all daemons
     listen: str = LISTEN                 # host:port of health and metrics; "none" for no server, port 0 for any free one
     listen_must: bool = False            # somebody asked for that port: without it the daemon does not begin
-    ping_url: str = ""                   # fetched after a successful round, for a dead-man's switch elsewhere
+    ping_url: str = field(default="", repr=False)   # a secret, fetched after a successful round, for a dead-man's switch elsewhere
     ping_every: float = 60.0
     workers: int = 1                     # processes that drain a large backlog together, this one included
     poll: float = 0.2                    # seconds after which a deadline is seen that another process armed …

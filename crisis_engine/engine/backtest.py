@@ -62,7 +62,6 @@ class Backtest(Worlds):
         What a replay is stands in core/replay.py. Cases that concern whoever asks are left out, and no number of a case is told.
         Raises DefinitionError for a faulty policy, NotAllowed.
         """
-        doc = definitions.load_policy_doc(policy)
         counted: Counts = {name: Counter() for name in ("cases", *MEASURES, "told", "rungs", "raised", "alarms")}
         with self.store.reading() as tx:
             now = self.now()
@@ -70,6 +69,7 @@ class Backtest(Worlds):
             for place in places or ("",):
                 self._allow(tx, now, by, ACTION, unit=place)
             sight = Filter(by, tuple(Term(place, by) for place in places))
+            doc = definitions.load_policy_doc(policy)   # who may not ask does not learn either which files there are
 
             procedures: dict[str, Procedure | None] = {}
             for row in _rows(tx, sight):

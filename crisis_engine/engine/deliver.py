@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -38,6 +39,7 @@ LEASE = timedelta(minutes=5)
 MOST_FAILED = 3
 """Failures in a row after which a channel is left alone until the next call: a gateway that hangs must not keep the others waiting."""
 
+_MOST_KEPT = 200
 _LONGEST = timedelta(seconds=30)
 _REST = timedelta(seconds=10)
 
@@ -67,6 +69,7 @@ class Outcome:
     failure: DeliveryFailed | None = None
     tried: bool = True
     rests_until: datetime | None = None    # it fell into quiet hours while it waited
+    at: datetime | None = None             # when this try began
 
 
 @dataclass(slots=True)
@@ -79,6 +82,8 @@ class Delivery:
     clock: Callable[[], datetime]
     lang: str
     link: str
+    go_on: Callable[[], bool] = lambda: True
+    stopped: bool = False
     jitter: Callable[[], float] = field(default_factory=lambda: chance)
     sent: int = 0
     failed: int = 0
@@ -89,11 +94,11 @@ class Delivery:
     def run(self, limit: int | None) -> DeliverReport:
         """Share out what is due and send it until nothing is, or until `limit` messages were tried."""
         now = self.clock()
-        while self.channels:
+        while self.channels and not self.stopped:
             with self.store.writing() as tx:
                 shared = self._mailroom(tx, now).share_out(BATCH)
             before = self.sent + self.failed
-            while limit is None or self.sent + self.failed < limit:
+            while not self.stopped and (limit is None or self.sent + self.failed < limit):
                 if not self._send_some(CLAIM if limit is None else min(CLAIM, limit - self.sent - self.failed)):
                     break
             if (not shared and self.sent + self.failed == before) or (limit is not None and self.sent + self.failed >= limit):
@@ -113,11 +118,12 @@ class Delivery:
         with self.store.writing() as tx:
             now = self.clock()
             tx.outbox_turn()
-            letters = self._open(tx, now, tx.claim_messages(now, most, LEASE, tired))
+            lease = max([LEASE, *(2 * _longest(channel) for channel in self.channels)])   # else a slow channel would never be tried
+            letters = self._open(tx, now, tx.claim_messages(now, most, lease, tired))
         if not letters:
             return False
 
-        outcomes = [self._send(letter) for letter in letters]
+        outcomes = [self._send(letter) if not self.stopped else Outcome(letter, tried=False) for letter in letters]
 
         with self.store.writing() as tx:
             tx.outbox_turn()
@@ -138,8 +144,8 @@ class Delivery:
             notices = tuple(one for one in carried[row.id] if (one.notice.case, row.person) not in recused)
             digest = tx.digest(row.digest) if row.digest is not None else None
             letters.append(Letter(
-                self._routed(room, row), notices, tuple(one.id for one in carried[row.id]), room.person(row.person),
-                {one.id: self._label(tx, one) for one in notices}, digest, self._digest_labels(tx, digest),
+                self._unnamed(tx, self._routed(room, row), recused), notices, tuple(one.id for one in carried[row.id]),
+                room.person(row.person), {one.id: self._label(tx, one) for one in notices}, digest, self._digest_labels(tx, digest),
                 frozenset(tx.recused_of(row.person)) if digest is not None else frozenset(),
             ))
         return letters
@@ -152,6 +158,13 @@ class Delivery:
             if room.tx.turn_to(row, channel.name):
                 return row._replace(channel=channel.name)
         return row
+
+    def _unnamed(self, tx: Tx, row: MessageRow, recused: Collection[tuple[str, str]]) -> MessageRow:
+        """Return the message under a key that names no case of which the person must not hear, where none can have gone under the old."""
+        if row.unsure or not any(person == row.person and row.key.startswith(f"{number}-") for number, person in recused):
+            return row
+        key = f"{hashlib.sha256(row.key.encode()).hexdigest()[:24]}:{row.person}"
+        return row._replace(key=key) if tx.rename(row, key) else row
 
     def _label(self, tx: Tx, one: WaitingNotice) -> Label | None:
         clocks = self._clocks(tx, one.procedure)
@@ -181,16 +194,16 @@ class Delivery:
         channel = next((one for one in self.channels if one.name == row.channel), None)
         if channel is None:
             return Outcome(letter, failure=DeliveryFailed("no address" if row.channel == NOWHERE else "no such channel", final=True))
+        now = self.clock()
+        letter = self._today(letter)
         if not letter.notices and letter.digest is None:
             return Outcome(letter)   # whoever it was for is recused by now: there is nothing to send
-        now = self.clock()
         failure: DeliveryFailed | None
-        longest = getattr(channel, "longest", _LONGEST)
         ends = row.lease_until or now
         rule = rule_of(channel)
         if not row.urgent and rule.quiet is not None and (rests := rule.quiet.until(now)) is not None:
             return Outcome(letter, tried=False, rests_until=rests)
-        if self.failures.get(channel.name, 0) >= MOST_FAILED or now + longest >= ends:
+        if self.failures.get(channel.name, 0) >= MOST_FAILED or now + _longest(channel) >= ends:
             return Outcome(letter, tried=False)
         try:
             answer = channel.send(self._composed(letter, rule, now))
@@ -203,11 +216,20 @@ class Delivery:
             failure = DeliveryFailed("the channel broke.", unsure=True)
         else:
             failure = None
+        self.stopped = not self.go_on()
         if failure is not None:
             self.failures[channel.name] = self.failures.get(channel.name, 0) + (not failure.final)
             return Outcome(letter, failure=failure)
         self.failures.pop(channel.name, None)
-        return Outcome(letter, answer=answer or "")
+        return Outcome(letter, answer=answer or "", at=now)
+
+    def _today(self, letter: Letter) -> Letter:
+        """Return the letter without what its person must not hear of by now: the messages before it may have taken minutes."""
+        with self.store.reading() as tx:
+            recused = tx.recused_among({one.notice.case for one in letter.notices})
+            hidden = frozenset(tx.recused_of(letter.row.person)) if letter.digest is not None else letter.hidden
+        notices = tuple(one for one in letter.notices if (one.notice.case, letter.row.person) not in recused)
+        return replace(letter, notices=notices, hidden=hidden)
 
     def _composed(self, letter: Letter, rule: Rule, now: datetime) -> Message:
         row, lang = letter.row, rule.lang or self.lang
@@ -234,26 +256,27 @@ class Delivery:
             return
         if failure is None:
             nothing = not letter.notices and letter.digest is None
-            if not tx.end_message(row, "dropped" if nothing else "sent", now, answer=outcome.answer):
+            if not tx.end_message(row, "dropped" if nothing else "sent", now, answer=_kept(outcome.answer, letter.person)):
                 log("deliver.claim_lost", message=row.id)
                 return
             for one in ids:
-                tx.put_delivery(one, row.person, row.channel, now)
+                tx.put_delivery(one, row.person, row.channel, outcome.at or now)
             self.sent += not nothing
         else:
             self._failed(room, letter, failure)
+
     def _failed(self, room: Mailroom, letter: Letter, failure: DeliveryFailed) -> None:
         tx, now, row = room.tx, room.now, letter.row
         rule = next((rule_of(one) for one in self.channels if one.name == row.channel), Rule())
-        reason = _without_address(failure.message, letter.person)[:200]
+        reason = _kept(failure.message, letter.person)
         waited = now - row.made_at
         unsure = failure.unsure or row.unsure
         dead = failure.final or row.tries >= rule.tries or waited >= rule.give_up
-        late = row.urgent and waited >= rule.pass_on
+        again = rule.next_try(now, row.tries, self.jitter(), failure.retry_after, urgent=row.urgent)
+        late = row.urgent and (waited >= rule.pass_on or (failure.retry_after is not None and again - row.made_at >= rule.pass_on))
         if dead:
             held = tx.end_message(row, "dead", now, error=reason)
         else:
-            again = rule.next_try(now, row.tries, self.jitter(), failure.retry_after, urgent=row.urgent)
             held = tx.put_back(row, again, error=reason, unsure=unsure, passed_on=row.passed_on or late)
         if not held:
             log("deliver.claim_lost", message=row.id)
@@ -267,9 +290,18 @@ class Delivery:
             room.fall_back(row, letter.notices)
 
 
-def _without_address(reason: str, person: Person | None) -> str:
-    """Return a channel's reason without the person's address: it is kept and logged, and contacts are secrets."""
+def _longest(channel: Channel) -> timedelta:
+    found = getattr(channel, "longest", _LONGEST)
+    return found if isinstance(found, timedelta) else _LONGEST
+
+
+def _kept(words: str, person: Person | None) -> str:
+    """Return what a channel said as it may be kept and logged: on one line, without the person's address, for contacts are secrets.
+
+    Others wrote it: half a character would be refused by the database, and the message sent again for ever.
+    """
+    shown = "".join(char if char.isprintable() else " " for char in words)
     address = str(person.contact) if person is not None else ""
     for part in (address, address.partition(":")[2]):
-        reason = reason.replace(part, "…") if part else reason
-    return reason
+        shown = shown.replace(part, "…") if part else shown
+    return shown[:_MOST_KEPT]

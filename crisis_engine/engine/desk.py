@@ -39,6 +39,9 @@ GAP = timedelta(minutes=10)
 
 _BEAT = timedelta(minutes=1)
 
+HANDED = "handed"
+"""The heartbeat of the last hand-over of ended presences (store/roster.py): a clock that is before it ran back."""
+
 MACHINE = "operator"
 """Who imports a roster where nobody is named: whoever runs the machine, before anybody has a duty."""
 
@@ -212,17 +215,21 @@ class Desk(Worlds):
     def _watch(self, now: datetime, report: SweepReport) -> None:
         """Keep the sweep's heartbeat, and notice a clock that ran back; the doctor reads both."""
         with self.store.reading() as tx:
-            last = tx.heartbeats().get("sweep")
-        if last is not None and timedelta() <= now - last < _BEAT:
+            beats = tx.heartbeats()
+        last, handed = beats.get("sweep"), beats.get(HANDED, now)
+        back = handed > now or (last is not None and last > now)   # a step of seconds shows by the last presence that was handed over
+        if last is not None and not back and now - last < _BEAT:
             return
-        if last is not None and now < last <= self.now():
+        if back and max(handed, last or now) <= self.now():
             return   # another sweep began after this one and ended before it
         if last is not None and now - last > GAP:
             log("sweep.gap", since=last.isoformat(), until=now.isoformat(), fired=report.rungs)
-        with self.store.writing(alone=last is not None and now < last) as tx:
+        with self.store.writing(alone=back) as tx:
             tx.heartbeat("sweep", now)
-            if last is not None and now < last:
-                log("sweep.clock_ran_back", since=last.isoformat(), until=now.isoformat(), presences=tx.forget_handed(now))
+            if back:
+                tx.heartbeat(HANDED, now)
+                log("sweep.clock_ran_back", since=max(handed, last or now).isoformat(), until=now.isoformat(),
+                    presences=tx.forget_handed(now))
             if last is not None and now - last > GAP and report.rungs:
                 tx.set_meta("last_gap", f"{last.isoformat()}/{now.isoformat()}")
 

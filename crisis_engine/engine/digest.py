@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from crisis_engine.core.access import rights_of, sight_of
+from crisis_engine.core.access import places_of, rights_of, sight_of
 from crisis_engine.core.calendar import CHINA
 from crisis_engine.core.errors import BadInput, said
 from crisis_engine.core.resolve import is_within
@@ -98,7 +98,8 @@ def _of_leader(tx: Tx, sources: Sources, actor: Actor, now: datetime) -> Content
     """Return the overdue cases that a leader may list, and how many there are in each place below, small ones merged."""
     resolver = sources.resolver(tx, {duty.unit for duty in actor.duties}, now)
     rights = rights_of(sources.access, actor, resolver)
-    places = _highest([duty.unit for duty in rights.duties if duty.role in LEADERS])
+    counted = places_of(sources.access, "case.count", actor, resolver)
+    places = _highest([duty.unit for duty in rights.duties if duty.role in LEADERS and duty.unit in counted])
     if not places or (rights.apart and sources.access.actions["case.list"].separate):
         return Contents()
     clocks = tx.overdue(sight_of(sources.access, "case.list", actor, resolver), now, MOST + 1)

@@ -17,8 +17,9 @@ from crisis_engine.core.model import Risk
 from crisis_engine.core.move import cue_floor
 from crisis_engine.core.policy import Access
 from crisis_engine.core.retention import Retention
+from crisis_engine.core.track import may_open
 from crisis_engine.core.world import World
-from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
+from crisis_engine.store import Store, Stored, Tx
 
 from .again import again
 from .audit import Audit
@@ -29,6 +30,7 @@ from .export import Export
 from .forget import Forgetting, erased_lines
 from .gather import Sources, actor_of, subject_of
 from .glass import Glass
+from .incident import Incidents
 from .log import log
 from .look import local
 from .migrate import Migrating
@@ -36,9 +38,9 @@ from .once import Once
 from .post import Post
 from .reading import LOGGED_FROM, checked_why
 from .secrecy import Secrecy
-from .sweep import Pace, change_of, sweep
+from .sweep import Pace, sweep
 from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items, secrecy_shown
-from .worlds import held_case, new_number, new_token, people_known, stored_case
+from .worlds import held_case, new_number, new_token, people_known, refuse_subject, stored_case
 
 if TYPE_CHECKING:
     from crisis_engine.notify import Channel
@@ -64,7 +66,7 @@ def open_engine(
     return engine
 
 
-class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Post, Explaining, Migrating):
+class Engine(Audit, Backtest, Export, Compliance, Glass, Incidents, Secrecy, Forgetting, Post, Explaining, Migrating):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------
@@ -88,7 +90,7 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Po
                 return Receipt(once.answer["receipt"], datetime.fromisoformat(once.answer["at"]), tuple(once.answer["shows"]))
             child = subject_of(tx, subject)
 
-            world, stored, procedure = self._world_of_report(tx, now, by, child, unit)
+            world, stored, procedure = self._world_of_report(tx, now, by, child, unit, form)
             command = Open(child.unit if child is not None else unit, child.id if child is not None else None, form)
             people_known(tx, about_staff)
             decision = decide_again(world, command) if stored is not None else decide_open(world, command)
@@ -130,6 +132,7 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Po
             if above is not None:
                 self._allow(tx, now, by, "case.act", stored=above)
             procedure = self._sources.procedure_for(tx, workflow, home)
+            refuse_subject(procedure.workflow, child, above)
             resolver = self._sources.resolver(tx, {home, *(duty.unit for duty in actor.duties)}, now)
             if procedure.workflow.again is not None:
                 sees = may_do(self._sources.access, "case.list", actor, resolver, unit=home).allowed
@@ -144,6 +147,9 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Po
                 others=tuple(one.case for one in tx.cases_of(child.id) if one.case.workflow == procedure.workflow.id) if child else (),
                 parent=above.case if above is not None else None,
                 parent_procedure=self._sources.pinned(tx, above.case.procedure) if above is not None else None,
+                siblings=self._tracks(tx, above) if above is not None else (),
+                openable=self._openable(tx, procedure.workflow.name, home, (), may_open(
+                    procedure.workflow, None, {procedure.workflow.opening.name}, fields or {})),
             )
 
             decision = decide_open(world, Open(home, key_of_child, fields or {}))
@@ -190,18 +196,6 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Po
             view = self._answered(tx, world if sight.hidden else replace(world, case=after), stored.id, sight, decision, "act")
         log("case.acted", case=number)
         return view
-
-    def _apply(self, tx: Tx, decision: Decision, stored: Stored | None) -> None:
-        before = {stored.case.number: stored} if stored is not None else {}
-        for pen in decision.pens:
-            if pen.before is not None and pen.number not in before and (other := tx.case(pen.number)) is not None:
-                before[pen.number] = other
-        try:
-            # `writing` undoes all of it where this fails
-            tx.append([change_of(before.get(pen.number), pen) for pen in decision.pens if pen.events], whole=False)
-        except AlreadyOpen as error:
-            raise StaleVersion("Somebody reported the same child at this moment.",
-                               way_out="Send the report again; it will be added.") from error
 
     # ---- looking ----------------------------------------------------------------------------------------------------
 
@@ -267,10 +261,13 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Po
             shown = {other for _link, other in self._links(tx, world)}
             events = [event for event in tx.events(stored.case.number) if not isinstance(event, Linked) or event.other in shown]
             erased = erased_lines(tx, stored.case.number, stored.case.version)
+            alone = stored.case.parent is not None and not self._sees(tx, world, stored.case.parent)
         tier = max((secrecy_shown(event, world.procedure, sight.reads) for event in events), default=0)
         self._write_down(self._entry(by, "history", stored.case.number, now, tier, why, sight))
         ref = child.ref if child is not None else None
-        return [line for event in events for line in history_items(event, world.procedure, sight.reads, ref)] + erased
+        lines = [line for event in events for line in history_items(event, world.procedure, sight.reads, ref)]
+        # a partner sees what was sent to it, and not beside which case it stands
+        return [{key: value for key, value in line.items() if not (alone and key == "parent")} for line in lines] + erased
 
     # ---- the clock's side -------------------------------------------------------------------------------------------
 
@@ -287,11 +284,12 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Po
         self._watch(now, report)
         return report
 
-    def deliver(self, *, limit: int | None = None) -> DeliverReport:
+    def deliver(self, *, limit: int | None = None, go_on: Callable[[], bool] | None = None) -> DeliverReport:
         """Send what the outbox holds to the channels, at least once, always under one key. Several may do so at once.
 
         Without a channel nothing is marked: a notice that nobody carried stays in the outbox. At most `limit` messages are tried.
+        `go_on` is asked after each one, and may stop between two.
         """
         from .deliver import Delivery  # noqa: PLC0415 - the channels are needed here alone
 
-        return Delivery(self.store, self._sources, self._channels, self.now, self._lang, self._link).run(limit)
+        return Delivery(self.store, self._sources, self._channels, self.now, self._lang, self._link, go_on or (lambda: True)).run(limit)

@@ -37,7 +37,10 @@ Decide = Callable[["Tx", "Stored", "Resolver"], "Pen | None"]
 
 @dataclass(slots=True)
 class MigrationReport:
-    """What a migration does, did, or cannot do. `stuck` names each case that cannot move, a word for the reason and what it is about."""
+    """What a migration does, did, or cannot do. `stuck` names each case that cannot move, a word for the reason and what it is about.
+
+    A case that cannot move and concerns whoever asks is not even counted: the difference would say that there is one.
+    """
 
     origin: str
     target: str
@@ -45,7 +48,6 @@ class MigrationReport:
     cases: int = 0        # that move, or moved
     clocks: int = 0       # of them: clocks whose plan changes
     nearer: int = 0       # of these: clocks that are due earlier
-    left: int = 0         # that cannot move and are not named, because they concern whoever asks
     stuck: list[tuple[str, str, str]] = field(default_factory=list)
 
     def add(self, part: MigrationReport) -> None:
@@ -53,7 +55,6 @@ class MigrationReport:
         self.cases += part.cases
         self.clocks += part.clocks
         self.nearer += part.nearer
-        self.left += part.left
         self.stuck += part.stuck
 
     def to_json(self) -> dict[str, Any]:
@@ -107,7 +108,8 @@ class Migrating(Pinned):
     def apply_migration(self, number: str, *, by: str) -> MigrationReport:
         """Confirm a migration that another operator proposed, and move its cases, a batch at a time.
 
-        Called again it goes on where it stopped. Raises NotFound, NotAllowed, CommandRejected when one person would do both.
+        Called again it goes on where it stopped, until another migration of the same procedures was applied: two signed that one.
+        Raises NotFound, NotAllowed, CommandRejected when one person would do both.
         """
         with self.store.writing() as tx:
             now = self.now()
@@ -115,6 +117,8 @@ class Migrating(Pinned):
             one = self._known(tx, number)
             if one.proposed_by == by:
                 raise CommandRejected("A migration takes two operators.", way_out="Let another operator apply it.")
+            if tx.overtaken(one):
+                raise CommandRejected("A later migration stands above this one.", way_out="Propose it anew.")
             tx.confirm_migration(number, by, now)
             one = self._known(tx, number)
         report = MigrationReport(one.origin, one.target, one.id)
@@ -122,7 +126,7 @@ class Migrating(Pinned):
             with self.store.reading() as tx:
                 before, after = self._sources.pinned(tx, origin), self._sources.pinned(tx, target)
             self._each(before, after, by, report, self._decide(one, before, after), write=True, undo=one.reverts is not None)
-        log("migration.applied", by=by, id=number, cases=report.cases, stuck=len(report.stuck) + report.left)
+        log("migration.applied", by=by, id=number, cases=report.cases, stuck=len(report.stuck))
         return report
 
     def _decide(self, one: Migration, before: Procedure, after: Procedure) -> Decide:
@@ -175,9 +179,7 @@ class Migrating(Pinned):
                     if pen is not None:
                         changes.append(change_of(one, pen))
                         _count(part, one, pen)
-                elif one.case.number in hidden:
-                    part.left += 1
-                else:
+                elif one.case.number not in hidden:
                     part.stuck.append((one.case.number, *why))
             if write and changes:
                 tx.append(changes, whole=False)

@@ -14,6 +14,7 @@ from .log import log
 from .view import DigestReport, MessageView
 from .worlds import Worlds
 
+_MOST, _LAST = 1_000, 2**63 - 1
 STATUSES = ("waiting", "sent", "dead", "dropped")
 
 
@@ -32,6 +33,8 @@ class Post(Worlds):
         wrong = [status for status in statuses if status not in STATUSES]
         if wrong:
             raise BadInput(f"{said(wrong[0])!r} is no state of a message.", way_out="Use waiting, sent, dead or dropped.")
+        if not 1 <= limit <= _MOST:
+            raise BadInput(f"A page has 1 to {_MOST} lines.", way_out="Give such a limit.")
         with self.store.reading() as tx:
             self._allow(tx, self.now(), by, "notice.manage")
             return self._shown(tx, tx.messages(statuses, by, limit, after))
@@ -53,7 +56,7 @@ class Post(Worlds):
             self._allow(tx, now, by, "notice.manage")
             rows = self._chosen(tx, messages, by)
             done = tx.revive([row.id for row in rows], now)
-            tx.reopen([row.id for row in rows])
+            tx.reopen([row.id for row in rows if row.status == "dead"])
         log("notices.retried", by=by, messages=done)
         return done
 
@@ -94,7 +97,7 @@ class Post(Worlds):
 
 
 def _one(tx: Tx, message: int, by: str) -> MessageRow:
-    found = tx.message(message, by)
+    found = tx.message(message, by) if 0 < message <= _LAST else None
     if found is None:
         raise NotFound(f"There is no message {message}.", way_out="See `crisis notices list`.")
     return found

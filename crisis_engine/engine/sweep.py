@@ -305,7 +305,7 @@ def decided(
 def units_of(stored: list[Stored]) -> set[str]:
     """Return the units of these cases and of their addressees."""
     units = {one.case.unit for one in stored}
-    return units | {one.case.facts["addressee"] for one in stored if "addressee" in one.case.facts}
+    return units | {unit for one in stored if (unit := one.case.facts.get("addressee"))}
 
 
 def _hand_over_first(store: Store | HostStore, sources: Sources, now: datetime, counts: Counts) -> None:

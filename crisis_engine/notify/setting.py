@@ -19,6 +19,7 @@ from crisis_engine.notify.template import WORDING, Template, load_templates
 from crisis_engine.notify.webhook import WebhookChannel, is_loopback, key_of
 
 _QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+_PLAIN = re.compile(r"[!-~]+")
 _MOST_SECRET = 10_000
 _MOST_TIMEOUT = 60
 
@@ -179,7 +180,7 @@ class _Reader:
             host, _port = parts.hostname, parts.port
         except ValueError:
             host = None
-        if not host or parts.scheme not in {"https", "http"} or parts.username or parts.fragment or not url.isascii() or " " in url:
+        if not host or parts.scheme not in {"https", "http"} or "@" in parts.netloc or parts.fragment or not _PLAIN.fullmatch(url):
             table.refuse("this is no URL to post to.", "url", way_out="Write it such as https://host.example.invalid/notices.")
         if parts.scheme == "http" and not plain and not is_loopback(host):
             table.refuse("a notice would leave this machine unsealed.", "url", way_out="Write https; or allow_plain_http = true.")

@@ -58,7 +58,7 @@ def _template(table: Table, shipped: Template) -> Template:
 
 
 def _checked(table: Table, name: str, default: str, *, whole: bool = False) -> str:
-    text = table.text(name, default)
+    text = table.text(name, default) if whole else table.line(name, default)
     try:
         parts = list(Formatter().parse(text))
     except ValueError as error:

@@ -38,7 +38,8 @@ class Walker:
         for key in found:
             for edge in self.explorer.edges(key):
                 comes_from.setdefault(edge.to, set()).add(key)
-        last = [key for key in found if (final := stages[key.stage].final) is not None and self.wanted(final)]
+        ends = {name: final for name, stage in stages.items() if (final := stage.final) is not None and self.wanted(final)}
+        last = [key for key in found if key.stage in ends or self._with_parent(key.stage)]
         distance = dict.fromkeys(last, 0)
         for key in last:   # grows as it is read: nearest first
             for other in comes_from.get(key, ()):
@@ -46,6 +47,12 @@ class Walker:
                     distance[other] = distance[key] + 1
                     last.append(other)
         self._distance = distance
+
+    def _with_parent(self, stage: str) -> bool:
+        """Whether a track in this stage holds nobody up and ends with its parent, who always has an ending of the same kind."""
+        workflow = self.explorer.workflow
+        move = workflow.ending_from(stage) if not workflow.stages[stage].holds else None
+        return move is not None and move.to is not None and self.wanted(workflow.stages[move.to].final or "merged")
 
     def near(self, key: Key) -> int:
         """Return how many moves the situation is away from an ending, as far as is known."""
@@ -64,7 +71,7 @@ class Walker:
             if not heap:
                 break
             here = heapq.heappop(heap)
-            if here.path[-1] in self._good:
+            if here.path[-1] in self._good or self._with_parent(here.case.stage):
                 self._good.update(here.path)
                 return True
             at = self.near(core_key(here.case))

@@ -11,7 +11,7 @@ from crisis_engine.core.model import TIERS, Risk
 from crisis_engine.core.policy import Policy
 from crisis_engine.core.workflow import FieldDef, MoveDef, Workflow
 
-from .town import CHILD
+from .town import CHILD, PARTNER
 
 Form = Mapping[str, Any]
 OTHER_CHILD = "child.2"
@@ -33,6 +33,10 @@ def forms(workflow: Workflow, policy: Policy, move: MoveDef, case: Case | None, 
         if field.name == "members" and any(need.startswith("panel_if_peak") for need in move.needs):
             plain[field.name] = list(_PANEL)
             continue
+        asked = [need.partition(":")[2] for need in move.needs if need.startswith("members_hold")]
+        if field.name == "members" and asked:
+            plain[field.name] = [f"{asked[0]}.1"]
+            continue
         values = list(_values(workflow, policy, move, field, case, now))
         if field.required:
             if not values:
@@ -46,7 +50,7 @@ def forms(workflow: Workflow, policy: Policy, move: MoveDef, case: Case | None, 
         yield {**plain, name: value}
 
 
-def _values(  # noqa: C901 (one case for each type of field)
+def _values(  # noqa: C901, PLR0912 (one case for each type of field)
     workflow: Workflow, policy: Policy, move: MoveDef, field: FieldDef, case: Case | None, now: datetime,
 ) -> Iterator[Any]:
     match field.type:
@@ -69,8 +73,12 @@ def _values(  # noqa: C901 (one case for each type of field)
             yield now.date().isoformat()
         case "persons":
             yield list(_PANEL) if field.name not in _recusing(move) else ["class_teacher.1"]
+        case "items":
+            yield list(policy.checklists.get(field.of or "", {}))
         case "clock":
             yield from (clock.name for clock in (case.clocks if case else ()))
+        case "unit":
+            yield PARTNER
         case "subject":
             yield OTHER_CHILD if case is not None and case.subject is not None else CHILD
         case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from crisis_engine.core.case import Case
 from crisis_engine.core.commands import Act, Open
 from crisis_engine.core.decide import Decision, decide_act, decide_due, decide_open, decide_presence
 from crisis_engine.core.errors import BadInput, CommandRejected, CrisisError, NotAllowed, NotFound
-from crisis_engine.core.model import TIERS, Risk, Subject
+from crisis_engine.core.model import TIERS, Risk, Subject, Tier, higher_tier
 from crisis_engine.core.parse_policy import PUPILS
 from crisis_engine.core.pen import Pen
 from crisis_engine.core.procedure import Procedure
@@ -22,7 +22,7 @@ from crisis_engine.core.workflow import MoveDef
 from crisis_engine.core.world import World
 
 from .form import OTHER_CHILD, Form
-from .town import CHILD, GUARDIANS, HOME, START, Town
+from .town import A_PARTNER, CHILD, GUARDIANS, HOME, PARTNER, START, Town
 
 NUMBER, DRAWN_NUMBER = "DRAWN-29", "DRAWN-140"
 """A case that no share below 100 percent draws for the city (抽查), and one that every share above 0 draws."""
@@ -60,15 +60,22 @@ class Stagehand:
     _liked: dict[tuple[object, ...], str] = field(default_factory=dict)
     _openable: dict[str, tuple[str, Procedure]] = field(default_factory=dict)
     _stub: Procedure = field(init=False)
+    _parent: Case | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Give every track that a move may open something to open, and make a track that holds its parent."""
         workflow = self.procedure.workflow
-        names = {name for move in workflow.moves.values() for name in move.opens}
+        names = {name for move in workflow.moves.values() for name in move.opens} | workflow.tracks.keys()
         names |= {one for values in workflow.choices.values() for one in values}
         self._openable = {name: (f"TRACK-{name}", self.procedure) for name in names}
         stages = {name: replace(stage, holds=True) for name, stage in workflow.stages.items()}
         self._stub = replace(self.procedure, workflow=replace(workflow, name="held", stages=stages))
+        if workflow.parents:   # what a track does to its parent is done to a case of whatever kind
+            above = Pen(None, "PARENT", self._stub, self.town.at(START), "engine", START)
+            above.add(ev.Opened, workflow="held_v1", procedure=self.procedure.hash, unit=HOME, subject=CHILD, parent=None,
+                      stage=workflow.start, tier=Tier.SCHOOL, risk=Risk.RED, move=workflow.opening.name)
+            settle(above)
+            self._parent = above.case
 
     # ---- the world --------------------------------------------------------------------------------------------------
 
@@ -78,7 +85,9 @@ class Stagehand:
         subject = Subject(OTHER_CHILD if case is not None and case.subject == CHILD else CHILD, "stu", HOME)
         tracks = ((case, self._stub),) if held and case is not None else ()
         return World(now, actor, self.procedure, self.town.at(now), case, NUMBER if case is None else case.number, subject, (),
-                     tracks=tracks, openable=self._openable, guardians=GUARDIANS, proposed=proposed or {})
+                     tracks=tracks, openable=self._openable, guardians=GUARDIANS, proposed=proposed or {},
+                     parent=self._parent if case is not None else None, parent_procedure=self._stub if self._parent is not None else None,
+                     partners={PARTNER: A_PARTNER} if self.sends else {})
 
     def due(self, case: Case, now: datetime) -> Pen:
         """Let the sweep come by at this instant."""
@@ -115,11 +124,13 @@ class Stagehand:
 
     def _beside(self, move: MoveDef) -> Iterator[Made]:
         """Yield the case beside a parent of each risk and level, as the engine or a person opens it; its maker is recused."""
+        workflow = self.procedure.workflow
         for tier in TIERS[1:]:
             for risk in Risk:
+                lead = workflow.stages[workflow.start].lead or tier
                 pen = Pen(None, NUMBER, self.procedure, self.town.at(START), "class_teacher.1", START)
-                pen.add(ev.Opened, workflow=self.procedure.workflow.id, procedure=self.procedure.hash, unit=HOME, subject=None,
-                        parent="PARENT", stage=self.procedure.workflow.start, tier=tier, risk=risk, move=move.name)
+                pen.add(ev.Opened, workflow=workflow.id, procedure=self.procedure.hash, unit=HOME, subject=None,
+                        parent="PARENT", stage=workflow.start, tier=higher_tier(tier, lead), risk=risk, move=move.name)
                 pen.triggers.add(move.name)
                 pen.add(ev.PersonRecused, person="class_teacher.1")
                 settle(pen)
@@ -200,10 +211,17 @@ class Stagehand:
             yield liked
         yield from (person for person in self._people(case, move.by, move) if person != liked)
 
-    def _people(self, case: Case, roles: Iterable[str], move: MoveDef) -> Iterator[str]:
+    @property
+    def sends(self) -> bool:
+        """Whether a move sends a case to a partner."""
+        return any("addressee" in move.sets for move in self.procedure.workflow.moves.values())
+
+    def _people(self, case: Case, roles: Collection[str], move: MoveDef) -> Iterator[str]:
         """Yield everybody who may be among these roles now, whoever writes blind last."""
         policy = self.procedure.policy
         wanted = dict.fromkeys(role for role in roles if role not in _BY_CORE)
+        if "addressee" in roles and (sent_to := case.facts.get("addressee")):
+            yield from dict.fromkeys(duty.person for duty in self.town.resolver.roster.duties.get(sent_to, ()))
         if "tier_holder" in wanted:
             if case.answers is not None:
                 yield case.answers

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from crisis_engine.core.access import Actor
 from crisis_engine.core.calendar import Calendar
-from crisis_engine.core.model import Duty, Tier, Unit
+from crisis_engine.core.model import Agreement, Duty, Partner, Tier, Unit
 from crisis_engine.core.policy import Access, Policy
 from crisis_engine.core.resolve import Resolver, Roster, level_of
 
@@ -20,6 +20,8 @@ LEVELS: tuple[Tier, ...] = (Tier.CITY, Tier.COUNTY, Tier.SCHOOL, Tier.GRADE, Tie
 UNIT: dict[Tier, str] = {tier: "/".join(str(level) for level in LEVELS[: place + 1]) for place, tier in enumerate(LEVELS)}
 HOME = UNIT[Tier.CLASS]
 PARTNER = "city/partner"
+A_PARTNER = Partner(Unit(PARTNER, "partner", "partner", UNIT[Tier.CITY]), (
+    Agreement("a", PARTNER, UNIT[Tier.CITY], START - timedelta(days=1), START + timedelta(days=4000)),))
 _LONGEST_CAP = timedelta(days=400)
 
 

@@ -9,6 +9,8 @@ MIGRATIONS: Mapping[str, str] = {
     "Propose a new one.": "请另行提出。",
     "A migration takes two operators.": "换版须两名管理员。",
     "Let another operator apply it.": "请另一名管理员应用。",
+    "A later migration stands above this one.": "此后已有另一次换版。",
+    "Propose it anew.": "请重新提出。",
     "There is no migration {number}.": "没有编号为 {number} 的换版。",
     "Check the id that proposing it gave.": "请核对提出时给出的编号。",
     "No case here follows {name}, or it is the same.": "没有在办个案按 {name} 办理，或新旧相同。",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
 from crisis_engine.core.calendar import CHINA, parse_hours
-from crisis_engine.core.model import UNIT_KINDS
+from crisis_engine.core.model import PARTNER_SORTS, UNIT_KINDS
 from crisis_engine.core.network import ROLE_LEVEL, ROLE_ZH
 from crisis_engine.roster.fault import did_you_mean
 
@@ -42,6 +42,13 @@ ROLE_WORDS: dict[str, str] = {role: role for role in ROLE_LEVEL} | {zh: role for
     "医院联络员": "hospital_liaison", "辅导中心": "centre", "热线": "hotline", "公安联络员": "police_liaison",
 }  # fmt: skip
 """What may stand in the column of roles."""
+
+SORT_WORDS: dict[str, str] = {sort: sort for sort in PARTNER_SORTS} | {
+    "医院": "hospital", "定点医院": "hospital", "诊治机构": "hospital", "中心": "centre", "辅导中心": "centre", "辅导站": "centre",
+    "公安": "police", "派出所": "police", "卫健": "health", "卫健委": "health", "民政": "civil_affairs", "妇联": "womens_federation",
+    "共青团": "youth_league", "团委": "youth_league", "网信": "cyberspace", "网信办": "cyberspace", "政法委": "political_legal",
+}  # fmt: skip
+"""What may stand in the column of sorts."""
 
 _YES = frozenset({"yes", "y", "true", "1", "是", "有"})
 _NO = frozenset({"no", "n", "false", "0", "否", "无"})
@@ -89,6 +96,11 @@ def read_id(text: str) -> str:
 def read_kind(text: str) -> str:
     """Return one of UNIT_KINDS."""
     return _read_word(text, KIND_WORDS, "kind of unit")
+
+
+def read_sort(text: str) -> str:
+    """Return one of PARTNER_SORTS."""
+    return _read_word(text, SORT_WORDS, "sort of partner")
 
 
 def read_role(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from crisis_engine.core.model import Absence, Duty, Guardian, Person, Subject, Unit
+from crisis_engine.core.model import Absence, Agreement, Duty, Guardian, Person, Subject, Unit
 from crisis_engine.core.network import ROLE_LEVEL
 from crisis_engine.definitions import load_access
 from crisis_engine.roster.column import Record
@@ -39,6 +39,7 @@ class RosterSet:
     absences: tuple[Absence, ...] = ()
     subjects: tuple[Subject, ...] = ()
     guardians: tuple[Guardian, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,10 @@ def check_roster(gathered: Gathered, known: RosterSet, faults: Faults) -> None:
             check.home(entry, units)
     for entry in gathered.entries["guardians"]:
         check.reference(entry, "subject", "subjects", refs)
+    for entry in gathered.entries["agreements"]:
+        if check.reference(entry, "partner", "units", units):
+            check.partner(entry, units)
+        check.reference(entry, "place", "units", units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,8 @@ class _Check:
         if known_kinds.get(unit.id, unit.kind) != unit.kind:
             was = known_kinds[unit.id]
             self._fault(entry, "kind", f"{unit.id} is a {was} in the database.", "End that unit and give this one another id.")
+        elif unit.sort and unit.kind != "partner":
+            self._fault(entry, "sort", f"a {unit.kind} has no sort of partner.", "Leave the cell empty, or make the unit a partner.")
         elif unit.parent is None:
             if "/" in unit.id:
                 above = unit.id.rpartition("/")[0]
@@ -175,6 +182,14 @@ class _Check:
         if unit.kind not in PUPIL_KINDS:
             self._fault(entry, "unit", f"{unit.id} is a {unit.kind}: no pupil is at home there.", "Name the class.")
 
+    def partner(self, entry: Entry, units: Mapping[str, Unit]) -> None:
+        """Refuse an agreement with a unit that is no partner."""
+        agreement = entry.record
+        assert isinstance(agreement, Agreement)  # noqa: S101 (the reader put it under "agreements")
+        unit = units[agreement.partner]
+        if unit.kind != "partner":
+            self._fault(entry, "partner", f"{unit.id} is a {unit.kind}: it agrees to nothing.", "Name a unit of kind partner.")
+
     def _fault(self, entry: Entry, column: str, message: str, way_out: str) -> None:
         key = entry.sheet.header(column)
         self.faults.add(message, file=entry.sheet.file, line=entry.line, key=key, way_out=way_out)
@@ -187,6 +202,7 @@ _WAY_OUT_DOUBLE = {
     "absences": "Keep one row for the same absence.",
     "subjects": "Use numbers that are unique among all schools, such as the 学籍号.",
     "guardians": "Keep one row a guardian.",
+    "agreements": "Keep one row an agreement.",
 }
 
 

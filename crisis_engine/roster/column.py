@@ -1,11 +1,11 @@
-"""The six kinds of roster file and their columns, with the Chinese headers that are read as well."""
+"""The seven kinds of roster file and their columns, with the Chinese headers that are read as well."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from crisis_engine.core.model import Absence, Duty, Guardian, Person, Subject, Unit
+from crisis_engine.core.model import Absence, Agreement, Duty, Guardian, Person, Subject, Unit
 from crisis_engine.roster.cell import (
     read_hours,
     read_id,
@@ -13,12 +13,13 @@ from crisis_engine.roster.cell import (
     read_moment,
     read_rank,
     read_role,
+    read_sort,
     read_text,
     read_time_of_day,
     read_yes,
 )
 
-Record = Unit | Person | Duty | Absence | Subject | Guardian
+Record = Unit | Person | Duty | Absence | Subject | Guardian | Agreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ LAYOUTS: dict[str, Layout] = {
             Column("ends_at", _ENDS, read_moment),
             Column("dismissal", "放学时间 放学 离校时间", read_time_of_day),
             Column("policy", "政策 策略 制度", read_text),
+            Column("sort", "协作类别 合作类别 单位性质", read_sort),
         )),
         Layout("persons", Person, "persons person people 人员 人员表 教师", (
             Column("id", f"{_PERSON} 编号 人员id", read_id, required=True),
@@ -108,6 +110,14 @@ LAYOUTS: dict[str, Layout] = {
             Column("subject", "学号 学籍号 学生 学生编号 学生学号 被监护人", read_id, required=True),
             Column("name", "姓名 监护人姓名 名称", read_text),
             Column("contact", f"{_CONTACT} 监护人联系方式 监护人电话", read_text),
+        )),
+        Layout("agreements", Agreement, "agreements agreement 协议 合作协议 协议表", (
+            Column("id", "协议编号 编号 协议号", read_id, required=True),
+            Column("partner", "协作单位 合作单位 机构 机构编号", read_id, required=True),
+            Column("place", "服务范围 适用单位 范围", read_id, required=True),
+            Column("begins_at", _BEGINS, read_moment, required=True),
+            Column("ends_at", _ENDS, read_moment, required=True),
+            Column("capacity", "名额 容量 可接收人数", read_rank),
         )),
     )
 }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from crisis_engine.core.pen import Pen
 from crisis_engine.core.policy import Access
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.resolve import Resolver, Roster, paths
+from crisis_engine.core.track import may_open
 from crisis_engine.core.world import World
 from crisis_engine.engine.gather import DEFAULT_POLICY
 from crisis_engine.roster import RosterSet
@@ -175,7 +176,10 @@ class Book:
 
     # ---- worlds ---------------------------------------------------------------------------------------------------------
 
-    def world_of_report(self, now: datetime, by: str, number: str, workflow: str, child: Subject | None, unit: str) -> World:
+    def world_of_report(
+        self, now: datetime, by: str, number: str, workflow: str, child: Subject | None, unit: str, form: Mapping[str, Any],
+        numbers: Callable[[], str],
+    ) -> World:
         """Return what a first word is decided on; `case` is the child's open case, if there is one."""
         home = child.unit if child is not None else unit
         procedure = self.procedure_for(workflow, home)
@@ -185,9 +189,11 @@ class Book:
         return World(
             now=now, actor=self.actor(by), procedure=procedure, resolver=self.resolver(now), case=standing, number=number, subject=child,
             others=tuple(of_child), tracks=self.tracks_of(standing),
+            openable=self._openable(procedure, home, may_open(procedure.workflow, standing, {
+                procedure.workflow.opening.name, procedure.workflow.again or ""}, form), numbers),
         )
 
-    def world_of_act(self, now: datetime, by: str, case: Case, move: str, fields: Mapping[str, Any], number: str) -> World:
+    def world_of_act(self, now: datetime, by: str, case: Case, move: str, fields: Mapping[str, Any], numbers: Callable[[], str]) -> World:
         """Return what a move is decided on. Whoever may not know of the case is refused before any other look, as the engine does."""
         actor, at = self.actor(by), max(now, case.last_at)
         granted(may_do(self.access, "case.act", actor, self.resolver(now), case=case), by, "case.act", case.number)
@@ -205,12 +211,18 @@ class Book:
             raise NotFound("There is no such other open case of this child.", way_out="Check the number.")
         for name in ("person", "about_staff", "members"):
             self.people_known(_listed(fields.get(name)))
-        definition = procedure.workflow.moves.get(move)
-        opens = [*_listed(fields.get("track")), *(definition.opens if definition is not None else ())]
+        names = {move, *(one.move for one in case.proposals)} if move in ANSWERS else {move}
+        made = [procedure.workflow.moves[name] for name in sorted(names) if name in procedure.workflow.moves]
+        opens = [*_listed(fields.get("track")), *(track for one in made for track in one.opens),
+                 *may_open(procedure.workflow, case, names, fields)]
+        above = self.cases[case.parent] if case.parent is not None else None
+        beside = self.pinned(above) if above is not None else procedure
         return World(
-            now=at, actor=actor, procedure=procedure, resolver=self.resolver(at), case=case, number=number, subject=child,
+            now=at, actor=actor, procedure=procedure, resolver=self.resolver(at), case=case, subject=child,
             others=tuple(others), target=target, target_procedure=self.pinned(target) if target is not None else None,
-            tracks=self.tracks_of(case), target_tracks=self.tracks_of(target), openable=self._openable(procedure, case, opens, number),
+            tracks=self.tracks_of(case), target_tracks=self.tracks_of(target), openable=self._openable(beside, case.unit, opens, numbers),
+            parent=above, parent_procedure=beside if above is not None else None,
+            siblings=tuple(one for one in self.tracks_of(above) if one[0].number != case.number),
             guardians=self._guardians_of(child.id if child is not None else case.subject), proposed=proposed,
         )
 
@@ -218,12 +230,14 @@ class Book:
         """Return what the engine's own look at a case is decided on."""
         return World(now=now, actor=_ENGINE, procedure=self.pinned(case), resolver=self.resolver(now), case=case)
 
-    def _openable(self, procedure: Procedure, case: Case, names: Sequence[str], number: str) -> dict[str, tuple[str, Procedure]]:
+    def _openable(
+        self, procedure: Procedure, unit: str, names: Sequence[str], numbers: Callable[[], str],
+    ) -> dict[str, tuple[str, Procedure]]:
         found = {}
-        for place, name in enumerate(name for name in names if name.isidentifier()):
-            track = self.procedure_for(name, case.unit)
+        for name in dict.fromkeys(name for name in names if name.isidentifier()):
+            track = self.procedure_for(name, unit)
             if procedure.workflow.name in track.workflow.parents:
-                found[name] = (f"{number}{place or ''}", track)
+                found[name] = (numbers(), track)
         return found
 
     def _guardians_of(self, subject: str | None) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ class Rehearsal:
         child = self.book.subject(subject)
         self.book.people_known(form["about_staff"])
         number = self.numbers() if child is None or not any(one.open for one in self.book.cases_of(child.id)) else ""
-        world = self.book.world_of_report(self.now, by, number, workflow, child, unit)
+        world = self.book.world_of_report(self.now, by, number, workflow, child, unit, form, self.numbers)
         command = Open(child.unit if child is not None else unit, child.id if child is not None else None, form)
         return self._apply(decide_again(world, command) if world.case is not None else decide_open(world, command))
 
@@ -73,9 +73,7 @@ class Rehearsal:
         """Somebody makes a move, proposes it or answers a proposal, now. Raises as the engine does; then nothing was changed."""
         form = dict(fields or {})
         case = self.book.case(number)
-        opens = self.book.pinned(case).workflow.moves.get(move)
-        fresh = self.numbers() if opens is not None and opens.opens else ""
-        decision = decide_act(self.book.world_of_act(self.now, by, case, move, form, fresh), Act(move, form))
+        decision = decide_act(self.book.world_of_act(self.now, by, case, move, form, self.numbers), Act(move, form))
         self._apply(decision)
         return decision
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module, util
 from typing import Any, Protocol, cast
@@ -16,6 +17,7 @@ from crisis_engine.core.errors import CrisisError, StoreError
 BEGIN = "crisis_begin"
 """The execution option that says how a connection's transactions begin."""
 
+_LOGIN = re.compile(r"([^:/@]+):(?!//).*@")   # to the last @: a password may hold one
 _DRIVERS = {"sqlite": ("", "pysqlite"), "postgresql": ("", "psycopg")}
 _ROOMS = {"sqlite": "crisis_engine.store.sqlite", "postgresql": "crisis_engine.store.postgres"}
 
@@ -70,13 +72,14 @@ def parse(url: str) -> URL:
 
 
 def masked(url: str) -> str:
-    """Return a URL as it may be shown: three stars in the place of a password, in whichever part it stands."""
+    """Return a URL as it may be shown: three stars in the place of a password, in whichever part it stands, also where it is misspelled."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        return url.partition("://")[0] + "://…" if "://" in url else url
+        return url.partition("://")[0] + "://…" if "://" in url else _LOGIN.sub(r"\1:***@", url)
     hidden = {name: "***" for name in parsed.query if "pass" in name.lower()}
-    return parsed.update_query_dict(hidden).render_as_string(hide_password=True)
+    shown = url if parsed.get_backend_name() == "sqlite" else parsed.update_query_dict(hidden).render_as_string(hide_password=True)
+    return _LOGIN.sub(r"\1:***@", shown)
 
 
 def dialect_named(name: str) -> Dialect:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from sqlalchemy.engine import URL
 
@@ -29,7 +30,7 @@ class Files(NamedTuple):
             key = key_file_of(url.database)
             return cls(key.with_suffix("") if key is not None else None, ledger_of(url.database), server=False)
         folder = home or (Path(os.environ[HOME]) if os.environ.get(HOME) else None)
-        stem = folder / (url.database or url.username or "postgres") if folder is not None else None
+        stem = folder / quote(url.database or url.username or "postgres", safe="") if folder is not None else None   # never a path
         shreds = os.environ.get("CRISIS_SHREDS")
         return cls(stem, Path(shreds) if shreds else stem and stem.with_name(f"{stem.name}.shreds"), server=True)
 

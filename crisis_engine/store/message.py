@@ -19,6 +19,11 @@ _DUE = (
     _MESSAGE + "m.status = 'waiting' AND m.urgent = :urgent AND m.next_try_at <= :now AND " + _FREE + " AND NOT m.channel "
     + AMONG.format("but") + " ORDER BY m.next_try_at, m.id LIMIT :limit"
 )
+OPEN = (
+    _MESSAGE + "m.person = :person AND m.channel = :channel AND m.made_at > :since AND m.status = 'waiting' AND NOT m.unsure"
+    " AND m.digest_id IS NULL AND " + _FREE + " ORDER BY m.id"
+)
+_LATELY = timedelta(days=3)   # an older one is left alone: years of a person's messages are not searched for each new one
 _NOT_CONCERNED = (
     " AND NOT EXISTS (SELECT 1 FROM crisis_message_notice l JOIN crisis_notice n ON n.id = l.notice_id"
     " JOIN crisis_recusal r ON r.case_id = n.case_id WHERE l.message_id = m.id AND r.person = :reader)"
@@ -76,10 +81,8 @@ class MessageRows(DigestRows):
                    [(message, notice) for notice in notices])
 
     def open_messages(self, person: str, channel: str, now: datetime) -> list[MessageRow]:
-        """Return the person's waiting messages on a channel that may still be added to: no try of theirs may have come through."""
-        return self._messages(
-            _MESSAGE + "m.person = :person AND m.channel = :channel AND m.status = 'waiting' AND NOT m.unsure AND m.digest_id IS NULL AND "
-            + _FREE + " ORDER BY m.id", person=person, channel=channel, now=micros(now))
+        """Return the person's waiting messages of late on a channel that may still be added to: no try of theirs may have come through."""
+        return self._messages(OPEN, person=person, channel=channel, now=micros(now), since=micros(now - _LATELY))
 
     def hasten(self, message: int, at: datetime) -> None:
         """Afterwards the message is urgent and due by then."""
@@ -90,8 +93,8 @@ class MessageRows(DigestRows):
         """Return when the person's messages on a channel went out, or will, after `since`: what a limit for one person counts."""
         rows = self._rows(
             "SELECT CASE WHEN status = 'sent' THEN ended_at ELSE next_try_at END AS at FROM crisis_message WHERE person = :person"
-            " AND channel = :channel AND ((status = 'sent' AND ended_at > :since) OR status = 'waiting') ORDER BY at",
-            person=person, channel=channel, since=micros(since))
+            " AND channel = :channel AND made_at > :made AND ((status = 'sent' AND ended_at > :since) OR status = 'waiting') ORDER BY at",
+            person=person, channel=channel, since=micros(since), made=micros(since - _LATELY))
         return [instant(at) for (at,) in rows]
 
     # ---- claiming -------------------------------------------------------------------------------------------------------------
@@ -138,6 +141,11 @@ class MessageRows(DigestRows):
         there = self._value("SELECT 1 FROM crisis_message WHERE key = :key AND channel = :channel", key=message.key, channel=channel)
         return there is None and bool(self._run("UPDATE crisis_message SET channel = :channel WHERE id = :id AND fence = :fence",
                                                 id=message.id, channel=channel, fence=message.fence))
+
+    def rename(self, message: MessageRow, key: str) -> bool:
+        """Let a claimed message go under another key; return whether the claim still holds."""
+        return bool(self._run("UPDATE crisis_message SET key = :key WHERE id = :id AND fence = :fence",
+                              id=message.id, key=key, fence=message.fence))
 
     # ---- for operators and receivers -------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from crisis_engine.store.ledger import LedgerRows
 from crisis_engine.store.log import LogReads
 from crisis_engine.store.master import Given
 from crisis_engine.store.migrate import is_current, make_current, refuse_other
+from crisis_engine.store.partner import PartnerRows
 from crisis_engine.store.pinned import PinnedRows
 from crisis_engine.store.read import CaseReads
 from crisis_engine.store.read_log import ReadLogRows
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Tx(
-    CaseReads, CaseWrites, LogReads, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, RotationRows, ForgetRows, LedgerRows,
+    CaseReads, CaseWrites, LogReads, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, PartnerRows, RotationRows, ForgetRows, LedgerRows,
     TreeRows, EvidenceReads, Holds, DaemonRows, PinnedRows,
 ):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""

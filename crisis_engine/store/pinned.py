@@ -79,6 +79,15 @@ class PinnedRows(Statements):
         return Migration(known, origin, target, json.loads(pairs), proposed_by, instant(proposed_at), confirmed_by,
                          instant_or_none(confirmed_at), reverts)
 
+    def overtaken(self, one: Migration) -> bool:
+        """Whether a migration that was applied has been reverted, or another of the same procedures was applied after it."""
+        if one.confirmed_at is None:
+            return False
+        mine = {*one.pairs, *one.pairs.values()}
+        later = self._rows("SELECT pairs FROM crisis_migration WHERE confirmed_by IS NOT NULL AND (reverts = :id OR confirmed_at > :at)",
+                           id=one.id, at=micros(one.confirmed_at))
+        return any(mine & {*pairs, *pairs.values()} for pairs in (json.loads(row[0]) for row in later))
+
     def confirm_migration(self, number: str, by: str, at: datetime) -> None:
         """Keep who confirmed it; one that was confirmed stays as it is."""
         self._run("UPDATE crisis_migration SET confirmed_by = :by, confirmed_at = :at WHERE id = :id AND confirmed_by IS NULL",

@@ -41,6 +41,7 @@ _LOGINS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("too many connections", "too many clients", "remaining connection slots"), "53300"),
     (("starting up", "shutting down", "recovery mode", "not yet accepting"), "57P03"),
 )
+_SAY_VALUES = frozenset({"22", "23", "P0"})   # wrong data, broken rules: the server quotes the row
 _NO_TEXT = frozenset({"22021", "22P05", "22P02"})   # bytes or escapes that no text of the database can be
 
 
@@ -65,6 +66,8 @@ def lost() -> CrisisError:
 
 def _of_server(origin: psycopg.Error) -> CrisisError:
     state = origin.sqlstate or ""
+    if state[:2] in _SAY_VALUES:   # it is the cause of ours, and a host may log its traceback
+        origin.args = (f"SQLSTATE {state}",)
     if state in _NO_TEXT or (isinstance(origin, DataError) and not state):
         return BadInput("A text holds a character that no text may hold.", way_out="Type that text anew.")
     if state.startswith("23"):

@@ -87,6 +87,11 @@ def _condition(term: Term, name: str, binds: dict[str, Any]) -> str:
     if term.addressed:
         return f"coalesce({_FACT.format('addressee')} = :{name}_unit, FALSE)"
     place = f"(c.unit = :{name}_unit OR (c.unit > :{name}_unit || '/' AND c.unit < :{name}_unit || '0'))"  # "0" follows "/"
+    if term.sealed:
+        binds[f"{name}_sealed"], binds[f"{name}_answers"] = listed(sorted(term.sealed)), term.person
+        held = "SELECT 1 FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed' AND d.holder"
+        does = f"coalesce(c.answers = :{name}_answers, FALSE) OR EXISTS ({held} = :{name}_answers)"
+        place = f"({place} AND (NOT (c.workflow {AMONG.format(f'{name}_sealed')}) OR {does}))"
     if term.at_least is None:
         return place
     binds[f"{name}_tiers"] = listed(tier.value for tier in TIERS if tier.rank >= term.at_least.rank)

@@ -8,9 +8,10 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
-from crisis_engine.core.model import Absence, Duty, Guardian, Person, Subject, Unit
+from crisis_engine.core.model import Absence, Agreement, Duty, Guardian, Person, Subject, Unit
 from crisis_engine.store.child import CHUNK, UNDER
 from crisis_engine.store.instant import instant, instant_or_none, micros, micros_or_none
+from crisis_engine.store.partner import PUT_AGREEMENT, PUT_SORT, rows_of_agreements, rows_of_sorts
 from crisis_engine.store.seal import DataKey, place, seal_text, unseal_text
 from crisis_engine.store.sealing import PlainRows
 from crisis_engine.store.statement import AMONG, listed, version_step
@@ -43,6 +44,10 @@ class RosterSet(Protocol):
     def guardians(self) -> Collection[Guardian]:
         """The guardians, by their child's ref."""
 
+    @property
+    def agreements(self) -> Collection[Agreement]:
+        """What partners agreed to."""
+
 
 class EndedPresence(NamedTuple):
     """A duty that ended, or an absence that began: the person's work has to go to somebody else."""
@@ -73,7 +78,10 @@ _ABSENCE = (
     " ON CONFLICT (person, begins_at) DO UPDATE SET ends_at = excluded.ends_at,"
     " handed_at = CASE WHEN crisis_absence.ends_at = excluded.ends_at THEN crisis_absence.handed_at END"
 )
-_UNITS = "SELECT id, kind, name, parent, begins_at, ends_at, dismissal, policy FROM crisis_unit"
+_END_DUTIES = "UPDATE crisis_duty SET ends_at = ?, handed_at = NULL WHERE unit = ? AND (ends_at IS NULL OR ends_at > ?)"
+"""Whoever worked for a partner that is no more has no duty there: what they held goes to somebody else at that moment."""
+_UNITS = ("SELECT id, kind, name, parent, begins_at, ends_at, dismissal, policy, coalesce(sort, '')"
+          " FROM crisis_unit LEFT JOIN crisis_partner ON unit = id")
 _DUTIES = "SELECT role, unit, person, begins_at, ends_at, rank, hours, on_call FROM crisis_duty"
 _ABSENCES = "SELECT person, begins_at, ends_at FROM crisis_absence"
 _BY_RANK = " ORDER BY unit, role, rank, person, begins_at"
@@ -179,7 +187,12 @@ class RosterRows(PlainRows):
                 )),
                 "subjects": self._import_subjects(roster.subjects, micros_or_none(at)),
                 "guardians": self._import_guardians(roster.guardians),
+                "agreements": self._import(PUT_AGREEMENT, iter(rows_of_agreements(roster.agreements))),
             }
+            self._import(PUT_SORT, iter(rows_of_sorts(roster.units)))
+            self._import(_END_DUTIES, (
+                (micros(unit.ends_at), unit.id, micros(unit.ends_at)) for unit in roster.units if unit.kind == "partner" and unit.ends_at
+            ))
             self._touch("roster_version")
         return counts
 
@@ -223,6 +236,9 @@ class RosterRows(PlainRows):
             ("absence", "UPDATE crisis_absence SET handed_at = ? WHERE id = ?"),
         ):
             self._bulk(sql, [(micros(at), each.id) for each in ended if each.kind == kind])
+        if ended:   # `_watch` of the engine sees by it that a clock ran back
+            self._run("INSERT INTO crisis_heartbeat (name, at) VALUES ('handed', :at) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
+                      at=micros(at))
 
     def forget_handed(self, now: datetime) -> int:
         """Afterwards an end that was handed over in a future that the clock left again counts as still to come; return how many."""
@@ -274,8 +290,8 @@ def _person(key: DataKey, row: Sequence[Any]) -> Person:
 
 
 def _unit(row: Sequence[Any]) -> Unit:
-    unit_id, kind, name, parent, begins_at, ends_at, dismissal, policy = row
-    return Unit(unit_id, kind, name, parent, instant_or_none(begins_at), instant_or_none(ends_at), dismissal, policy)
+    unit_id, kind, name, parent, begins_at, ends_at, dismissal, policy, sort = row
+    return Unit(unit_id, kind, name, parent, instant_or_none(begins_at), instant_or_none(ends_at), dismissal, policy, sort)
 
 
 def _duty(row: Sequence[Any]) -> Duty:

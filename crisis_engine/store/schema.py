@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from crisis_engine.store import table_daemon, table_forget, table_key, table_migration, table_notice, table_proof, table_signer
+from crisis_engine.store import (
+    table_daemon,
+    table_forget,
+    table_key,
+    table_migration,
+    table_notice,
+    table_partner,
+    table_proof,
+    table_signer,
+)
 from crisis_engine.store.table import metadata
 
-__all__ = ["metadata", "table_daemon", "table_forget", "table_key", "table_migration", "table_notice", "table_proof", "table_signer"]
+__all__ = [
+    "metadata", "table_daemon", "table_forget", "table_key", "table_migration", "table_notice", "table_partner", "table_proof",
+    "table_signer",
+]

@@ -77,6 +77,8 @@ AUTHOR: Mapping[str, tuple[str, str]] = MappingProxyType({
     "diff.key.remind": ("提醒", "reminders"),
     "diff.key.pause": ("暂停", "pause"),
     "diff.key.not_after": ("不晚于", "not after"),
+    "diff.key.before": ("提前", "before the day"),
+    "diff.key.toward": ("所指日期", "the day meant"),
     "diff.key.ladder_for": ("逾期阶梯", "ladder"),
     "diff.key.floor": ("最低风险", "floor"),
     "diff.key.every": ("每隔", "every"),

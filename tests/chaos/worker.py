@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -150,7 +151,7 @@ def heard(folder: Path) -> tuple[list[Call], list[Sent]]:
     """Return what clients and receivers wrote down."""
     calls, book = [], []
     for file in sorted(folder.glob("*.jsonl")):
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        lines = list(_lines(file))
         if file.name == BOOK:
             book = [Sent(line["key"], line["to"], by=line["by"]) for line in lines]
             continue
@@ -161,8 +162,17 @@ def heard(folder: Path) -> tuple[list[Call], list[Sent]]:
 
 def open_calls(file: Path) -> list[dict[str, Any]]:
     """Return the command to which a process has heard no answer, if there is one."""
-    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    lines = list(_lines(file))
     return [lines[-1]["invoke"]] if lines and "invoke" in lines[-1] else []
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a file. A kill may cut one in the middle, and in the book another process' line may follow it at once."""
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else ():
+        for start in (0, line.rfind('{"key"')):
+            with suppress(ValueError):
+                yield json.loads(line[start:])
+                break
 
 
 def serve() -> None:

@@ -1,0 +1,35 @@
+"""Words for the stories of tracks: opening one, finding it beside its case, sending a child to a partner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .story import COUNSELOR, PRINCIPAL, City, Story
+
+HOSPITAL, CENTRE, OTHER_HOSPITAL = "xinyang/shihe/hospital", "xinyang/shihe/centre", "xinyang/pingqiao/hospital"
+HOSPITAL_LIAISON, CENTRE_LIAISON, OTHER_LIAISON = "p-105", "p-106", "p-115"
+
+
+def open_track(city: City, case: Story, workflow: str, by: str = COUNSELOR, **fields: Any) -> Story:  # noqa: ANN401 - any field of the form
+    """Somebody opens a track beside a case."""
+    return Story(city, city.engine.open_case(workflow, by=by, parent=case.number, fields=fields).number)
+
+
+def tracks_of(city: City, case: Story, workflow: str, *, open_only: bool = False) -> list[Story]:
+    """Return the tracks of a workflow beside a case, in the order in which they began."""
+    with city.engine.store.reading() as tx:
+        found = [one.case for one in tx.tracks_of(case.number)]
+    return [Story(city, one.number) for one in found if one.workflow == workflow and (one.open or not open_only)]
+
+
+def track_of(city: City, case: Story, workflow: str) -> Story:
+    """Return the one track of a workflow beside a case."""
+    (track,) = tracks_of(city, case, workflow)
+    return track
+
+
+def refer(city: City, case: Story, *, to: str | None = HOSPITAL) -> Story:
+    """The school refers a child in the steps of the green channel, up to the slip that waits at a partner."""
+    slip = open_track(city, case, "referral_v1", state="三天未眠，自述想伤害自己")
+    slip.act(PRINCIPAL, "stamp", state="三天未眠，自述想伤害自己").act(COUNSELOR, "consent", form="present")
+    return slip if to is None else slip.act(COUNSELOR, "send", partner=to)
