@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,7 @@ from crisis_engine.daemon import ping, server
 from crisis_engine.daemon.meter import Meter
 from crisis_engine.daemon.server import WatchServer
 from crisis_engine.daemon.vitals import Vitals
+from crisis_engine.daemon.worker import Workers
 from crisis_engine.notify import Message, RecordingChannel
 
 from .story import COUNSELOR, VICE_PRINCIPAL, City
@@ -186,3 +190,29 @@ def test_a_daemon_whose_outbox_takes_long_comes_further_and_is_not_hung(city: Ci
     with day.vitals.at_work("deliver"):
         day.jobs.deliver()
     assert len(set(seen)) == len(seen) >= 2
+
+
+def test_a_process_for_a_backlog_runs_no_program_that_lies_in_the_folder_of_the_daemon(
+    city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "typer.py").write_text("open('owned', 'w').close()\n", encoding="ascii")
+    monkeypatch.chdir(tmp_path)
+    workers = Workers(2, {**os.environ, "CRISIS_DB": city.url})
+    workers.help(large=True)
+    try:
+        for process in list(workers._running):  # noqa: SLF001 - nobody else knows when they ended
+            process.wait(60)
+            assert process.returncode == 0
+    finally:
+        workers.stop()
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_machine_that_can_start_no_further_process_sweeps_everything_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_given: object, **_more: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", full)
+    workers = Workers(4, {})
+    workers.help(large=True)
+    assert workers.share == (0, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -141,6 +143,41 @@ def test_a_channel_that_may_take_longer_than_a_claim_is_used_all_the_same(city: 
     with with_channels(city, slow) as engine:
         owe(city, case, [COUNSELOR], key="a", urgent=True)
         assert engine.deliver().sent == 1
+
+
+@pytest.mark.parametrize("said", [b"", b"220-", b"220 here\r\n250-"])
+def test_a_tarpit_of_a_mail_server_is_left_in_the_time_that_a_send_may_take(said: bytes) -> None:
+    let_go = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.send(said)
+                while not let_go.wait(0.02):
+                    try:
+                        connection.send(b"x")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        mail = MailChannel("mail", "127.0.0.1", "a@example.invalid", port=listening.getsockname()[1], security="none", timeout=0.1)
+        message = Message("k", "p-1", "mailto:p-1@example.invalid", "x", "y", urgent=True)
+        failed: list[DeliveryFailed] = []
+
+        def send() -> None:
+            try:
+                mail.send(message)
+            except DeliveryFailed as error:
+                failed.append(error)
+
+        sending = threading.Thread(target=send, daemon=True)
+        sending.start()
+        sending.join(4)
+        let_go.set()
+        thread.join()
+    assert failed
+    assert not failed[0].unsure
 
 
 # ---- what is told to whom --------------------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def test_a_red_child_whom_nobody_met_climbs_the_ladder_of_safety(policy: Policy)
 def test_background_and_own_design_are_named_unverified(policy: Policy) -> None:
     assert {name for name, rule in policy.clocks.items() if not rule.unverified} == {"acknowledge", "assessment", "county_told"}
     assert all(rule.source for rule in policy.clocks.values())
-    assert set(policy.trust) == {"cue", "risk", "ladder", "hold", "terminal", "closure"}
+    assert set(policy.trust) == {"cue", "risk", "ladder", "hold", "terminal", "closure", "checklist.on_site"}
 
 
 def test_nobody_acting_brings_an_unrated_report_to_the_county_within_the_hour(policy: Policy) -> None:

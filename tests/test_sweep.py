@@ -89,6 +89,16 @@ def test_operator_county_and_city_are_told_of_a_case_that_cannot_be_moved_at_eve
     assert plain_sql(city, "SELECT count(*) FROM crisis_notice WHERE what = 'sweep_failed'") == [(3,)]
 
 
+def test_a_case_that_failed_by_a_clock_that_ran_ahead_does_not_rest_until_that_time(city: City) -> None:
+    broken, _sound = two_words(city)
+    right = plain_sql(city, "SELECT procedure FROM crisis_case WHERE number = ?", broken.number)[0][0]
+    fault_in_the_procedure(city, broken)
+    ahead = 20 * 60
+    assert sweep_at(city, ahead).failed == 1
+    plain_sql(city, "UPDATE crisis_case SET procedure = ? WHERE number = ?", right, broken.number)
+    assert sweep_at(city, 16 - ahead).cases == 1   # the clock is right again, and the case mended
+
+
 def test_the_notice_of_a_case_that_cannot_be_moved_is_one_that_the_doctor_and_the_channels_take(city: City) -> None:
     broken, _sound = two_words(city)
     right = plain_sql(city, "SELECT procedure FROM crisis_case WHERE number = ?", broken.number)[0][0]

@@ -157,3 +157,10 @@ def test_whom_the_case_concerns_never_hears_of_the_leave(city: City) -> None:
 def test_a_leave_stands_beside_a_case_and_never_alone(city: City) -> None:
     with pytest.raises(BadInput, match="beside a case"):
         city.engine.open_case("leave_v1", by=CLASS_TEACHER, subject="stu-42", fields={"document": "x"})
+
+
+def test_where_two_end_the_case_otherwise_the_leave_stops_with_it(city: City) -> None:
+    case, leave = away(city)
+    case.act(PRINCIPAL, "request_end", why="left_city", evidence="转学证明").act(COUNTY_OFFICER, "confirm_end", because="属实")
+    assert (case.stage, leave.stage) == ("ended", "stopped")
+    assert leave.case.clocks == ()

@@ -54,6 +54,8 @@ def facets_of_policy(policy: Policy) -> dict[str, Facet]:
         found |= _rule(f"clock.{name}", rule)
     for name, cue in policy.cues.items():
         found[f"cue.{name}.label"] = Facet("words", dict(cue.label), "label")
+    for name, items in policy.checklists.items():
+        found |= {f"checklist.{name}.{item}": Facet("words", dict(label), "label") for item, label in items.items()}
     for table, (source, mark) in policy.trust.items():
         found |= {f"{table}.source": Facet("sources", source, "source"), f"{table}.mark": _mark(mark)}
     found |= {
@@ -152,7 +154,8 @@ def _move(key: str, move: MoveDef) -> Iterator[tuple[str, Facet]]:
         "fields": Facet("moves", tuple(_field(field) for field in move.fields)),
         "sets": Facet("moves", tuple(f"{name} = {str(value).lower()}" for name, value in move.sets.items())),
         "tier": Facet("moves", move.tier or ""), "lead": Facet("moves", move.lead or ""), "when": Facet("moves", move.when or ""),
-        "instead": Facet("moves", move.instead), "up": Facet("moves", move.up), "signal": Facet("moves", move.signal),
+        "checklist": Facet("moves", move.checklist or ""), "instead": Facet("moves", move.instead),
+        "up": Facet("moves", move.up), "signal": Facet("moves", move.signal),
     }
     yield from ((f"{key}.{name}", facet) for name, facet in plain.items() if facet.value)
 

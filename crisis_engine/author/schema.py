@@ -111,7 +111,7 @@ def workflow_schema() -> Schema:
         "label": LABEL,
         "sets": _table({name: _set(fixed, types) for name, (fixed, types) in SETS.items()}), "meets": WORDS,
         "tier": _one_of((*TIERS, "own", "lead")), "lead": _one_of(("own", "stage")), "opens": texts, "tells": WORDS, "shows": texts,
-        "instead": FLAG, "up": FLAG, "signal": FLAG, "when": _one_of(OWN_ENGINE), "meets_parent": WORDS,
+        "checklist": WORD, "instead": FLAG, "up": FLAG, "signal": FLAG, "when": _one_of(OWN_ENGINE), "meets_parent": WORDS,
         "sets_parent": _table({name: _set(fixed, types) for name, (fixed, types) in SETS_PARENT.items()}),
     }, ("from", "by", "label"))
     track = _table({"from_risk": _one_of(RATED), "cues": WORDS, "on": WORDS})
@@ -188,9 +188,10 @@ def _complete() -> Schema:
         "risk": _trusted({"unrated_counts_as": _one_of(RATED), "second_to_lower_from": _list_of(_one_of(RATED), 2)},
                          ("unrated_counts_as", "second_to_lower_from")),
         "instead": _named(_list_of(WORD, 1)), "holder": _table(tiers, tiers), "counterpart": _named(_table(tiers)),
+        "checklist": _named(_named(LABEL, beside=TRUST, required=TRUST)),
         "on_site": _table({"roles": _list_of(WORD, 1)}, ("roles",)), "on_duty": _table(tiers),
     }
-    return _table(properties, properties)
+    return _table(properties, [name for name in properties if name != "checklist"])
 
 
 def _extending() -> Schema:

@@ -41,6 +41,8 @@ KNOWN_GUARDS: tuple[str, ...] = (
     "tracks_handed_over_or_ended",
     "other_open_case_of_subject",
     "parent_ending",
+    "checklist_done",
+    "members_hold",
     "guardian_withheld",
     "guardian_not_withheld",
     "danger_to_self_or_others",
@@ -50,7 +52,9 @@ KNOWN_GUARDS: tuple[str, ...] = (
 )
 """The guards that code answers for; a name with an argument is written `risk_below:red`."""
 
-GUARD_ARGUMENT: Mapping[str, str] = {"not_actor_of": "move", "panel_if_peak": "risk", "risk_below": "risk"}
+GUARD_ARGUMENT: Mapping[str, str] = {
+    "not_actor_of": "move", "panel_if_peak": "risk", "risk_below": "risk", "checklist_done": "checklist", "members_hold": "role",
+}
 """What follows the colon of a guard that takes an argument."""
 
 WHO_BUILT_IN = frozenset({"tier_holder", "first_receiver", "on_site", "second_signer"})
@@ -107,6 +111,7 @@ def check_together(
     _check_ladder_moves(workflow, policy, policy_file)
     check_track_cues(workflow, policy, workflow_file)
     _check_dossiers(workflow, access)
+    _check_checklists(workflow, policy, workflow_file)
     for file, key, role, built_in in (*_roles_of_workflow(workflow, workflow_file), *_roles_of_policy(policy, policy_file)):
         if role not in built_in and role not in access.roles:
             _refuse(
@@ -115,6 +120,14 @@ def check_together(
                 f'the role "{role}" is unknown to {access.name}_v{access.version}.',
                 nearest(role, {*access.roles, *built_in}),
             )
+
+
+def _check_checklists(workflow: Workflow, policy: Policy, file: str) -> None:
+    for move in workflow.moves.values():
+        named = [field.of or "" for field in move.fields if field.type == "items"] + [move.checklist] * bool(move.checklist)
+        for name in named:
+            if name not in policy.checklists:
+                _refuse(file, f"move.{move.name}", f'{policy.id} has no checklist "{name}".', nearest(str(name), policy.checklists))
 
 
 def _check_dossiers(workflow: Workflow, access: Access) -> None:
@@ -266,7 +279,10 @@ def _check_guards(workflow: Workflow, move: MoveDef, guards: frozenset[str], fil
         name, _, argument = written.partition(":")
         if name not in guards:
             _refuse(file, key, f'"{name[:80]}" is no guard.', nearest(name, guards))
-        known: Collection[str] = {"move": workflow.moves, "risk": tuple(Risk)}.get(GUARD_ARGUMENT.get(name, ""), ())
+        lists = {field.of or "" for each in workflow.moves.values() for field in each.fields if field.type == "items"}
+        seconds = {role for each in workflow.moves.values() for role in each.by}
+        known: Collection[str] = {"move": workflow.moves, "risk": tuple(Risk), "checklist": lists, "role": seconds}.get(
+            GUARD_ARGUMENT.get(name, ""), ())
         if argument not in known and (argument or known):
             way_out = nearest(argument, known) if known else f'Write "{name}".'
             _refuse(file, key, f'"{written[:80]}" has a wrong argument.', way_out)

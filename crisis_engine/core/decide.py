@@ -15,9 +15,10 @@ from .errors import BadInput, CommandRejected, NotAllowed, NotFound, said
 from .form import check_fields
 from .guard import refusals
 from .hold import heed_days
-from .model import Risk, Tier, higher_risk
+from .model import TIERS, Risk, Tier, higher_risk
 from .move import REPORTER, begin_danger, cue_floor, make_move, secret_of
 from .pen import Pen
+from .resolve import Resolver
 from .rung import fire_due
 from .settle import reproject, settle
 from .track import meet_parent, open_own
@@ -73,9 +74,7 @@ def open_case(world: World, move: MoveDef, command: Open, fields: Mapping[str, A
     risk = cue_floor(procedure.policy, fields)
     if any(not other.open for other in world.others):
         risk = higher_risk(risk, Risk.YELLOW)
-    tier = verdict.level or Tier.CLASS
-    if tier is not Tier.PEER or Tier.CLASS not in resolver.chain(command.unit):
-        tier = resolver.level_from(command.unit, tier)
+    tier = _first_tier(resolver, move, command.unit, verdict)
     parent = world.parent
     if parent is not None:
         if not parent.open:
@@ -98,6 +97,16 @@ def open_case(world: World, move: MoveDef, command: Open, fields: Mapping[str, A
     for link, other_number in command.links:
         pen.add(ev.Linked, link=link, other=other_number)
     return pen
+
+
+def _first_tier(resolver: Resolver, move: MoveDef, unit: str, verdict: Verdict) -> Tier:
+    """Return the level that answers first: where the word came from, or the higher one that the opening move names."""
+    tier = verdict.level or Tier.CLASS
+    if tier is not Tier.PEER or Tier.CLASS not in resolver.chain(unit):
+        tier = resolver.level_from(unit, tier)
+    if move.tier not in TIERS:
+        return tier
+    return max(tier, resolver.level_from(unit, Tier(move.tier)), key=lambda one: one.rank)
 
 
 def decide_again(world: World, command: Open) -> Decision:

@@ -59,6 +59,8 @@ def _options(field: FieldDef, workflow: Workflow, policy: Policy) -> list[str]:
         return list(policy.cues)
     if field.type in {"choice", "choices"}:
         return list(policy.cues if field.of == "cue" else workflow.choices.get(field.of or "", {}))
+    if field.type == "items":
+        return list(policy.checklists.get(field.of or "", {}))
     return {"risk": [risk.value for risk in Risk if risk is not Risk.UNRATED], "tier": [tier.value for tier in Tier]}.get(field.type, [])
 
 
@@ -156,6 +158,6 @@ def _persons(field: FieldDef, value: object, workflow: Workflow, policy: Policy)
 
 
 _CHECK: Mapping[str, Callable[[FieldDef, Any, Workflow, Policy], Any]] = {
-    "text": _sealed, "bool": _bool, "choice": _choice, "choices": _choices, "cues": _choices, "time": _time, "date": _date, "risk": _risk,
-    "tier": _tier, "persons": _persons,
+    "text": _sealed, "bool": _bool, "choice": _choice, "choices": _choices, "cues": _choices, "items": _choices, "time": _time,
+    "date": _date, "risk": _risk, "tier": _tier, "persons": _persons,
 }

@@ -140,6 +140,21 @@ def _partner_not_tried(world: World, _case: Case, fields: Mapping[str, Any], _ar
     return f"{tried[0]} was asked before: name another, or say so (field again)" if tried and not fields.get("again") else None
 
 
+def _checklist_done(world: World, case: Case, _fields: Mapping[str, Any], name: str) -> str | None:
+    ticked = case.facts.get(f"checklist.{name}", "").split(",")
+    left = [item for item in _policy(world).checklists.get(name, {}) if item not in ticked]
+    return f"these items are still to be ticked: {', '.join(left)}" if left else None
+
+
+def _members_hold(world: World, case: Case, fields: Mapping[str, Any], role: str) -> str | None:
+    roles, resolver = (role, *_policy(world).instead.get(role, ())), world.resolver
+    places = resolver.chain(case.unit).values()
+    there = {duty.person for one in roles for place in places for duty in resolver.holders(place, one, case.recused)}
+    if all(person in there for person in fields.get("members", ())):
+        return None
+    return f"each of the members must hold the duty {role} here, be present, and not be concerned"
+
+
 GUARDS: Mapping[str, Guard] = {
     "danger": _when(lambda _w, case, _a: case.danger, "no danger has been declared"),
     "no_danger": _when(lambda _w, case, _a: not case.danger, "the child is in danger now: end that first (danger_over)"),
@@ -182,6 +197,8 @@ GUARDS: Mapping[str, Guard] = {
     "escort_authorised": _escort_authorised,
     "partner_agreement_valid": _partner_agreement_valid,
     "partner_not_tried": _partner_not_tried,
+    "checklist_done": _checklist_done,
+    "members_hold": _members_hold,
     "parent_ending": _when(lambda world, _c, _a: world.actor.is_engine, "the parent case is not over"),
 }
 """Every guard that a definition may name, `NAME` or `NAME:ARGUMENT`."""

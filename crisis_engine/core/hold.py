@@ -29,6 +29,17 @@ def hold_clock(world: World, pen: Pen, move: MoveDef, fields: Mapping[str, Any])
     _CLOCK_KEYS[kinds[0]](world, pen, clock, fields)
 
 
+def tick(pen: Pen, move: MoveDef, fields: Mapping[str, Any]) -> None:
+    """Begin a checklist (预案) anew where the move says so, and tick the items of its form; which were ticked is a fact of the case."""
+    if move.checklist is not None:
+        pen.add(ev.FactSet, name=f"checklist.{move.checklist}", value="")
+    for field in move.fields:
+        if field.type == "items" and fields.get(field.name):
+            name = f"checklist.{field.of}"
+            ticked = [item for item in pen.case.facts.get(name, "").split(",") if item]
+            pen.add(ev.FactSet, name=name, value=",".join(dict.fromkeys([*ticked, *fields[field.name]])))
+
+
 def heed_days(pen: Pen, fields: Mapping[str, Any]) -> None:
     """Bound the clocks that must be met before a day of this form (`toward`); BadInput for a day that is over."""
     for clock in pen.procedure.workflow.clocks.values():

@@ -12,7 +12,7 @@ from .case import Case
 from .deadline import Due
 from .errors import BadInput, CommandRejected
 from .guard import refusals
-from .hold import heed_days, hold_clock
+from .hold import heed_days, hold_clock, tick
 from .model import Risk, Tier, higher_risk
 from .pen import Pen
 from .policy import Policy
@@ -72,6 +72,7 @@ def make_move(
     if move.signal:
         _heed_signal(world, pen)
     pen.met |= set(move.meets)
+    tick(pen, move, fields)
     shows = move.shows
     others: list[Pen] = []
     _set_facts(world, pen, value)   # recusals first: whom the case concerns must not be among those who are told below

@@ -9,6 +9,7 @@ from .calendar import Span, parse_offset
 from .model import Risk, Tier
 from .parse_table import MARKS, WALL_MOST, Table
 from .policy import ClockRule, Cue, Pause, Policy, Rung
+from .workflow import Label
 
 DEPTHS = ("county", "city_one", "city_panel")
 """How deep a closure goes, the shallowest first: the county closes, one person of the city does, the city's panel does."""
@@ -61,6 +62,7 @@ def parse_policy(doc: Mapping[str, object], file: str) -> Policy:
     on_site.close()
     closure = _trusted(top, "closure")
     by_peak, sample, stable_for = _closure(closure, counts_as)
+    checklists, checklist_trust = _checklists(top.table_or_none("checklist"))
     source, mark = top.trust()
     policy = Policy(
         name=top.word("name"),
@@ -87,7 +89,8 @@ def parse_policy(doc: Mapping[str, object], file: str) -> Policy:
         closure_mark=trust["closure"][1],
         source=source,
         mark=mark,
-        trust=trust,
+        trust={**trust, **checklist_trust},
+        checklists=checklists,
     )
     if not policy.applies_to:
         top.refuse("this policy is for no workflow.", "for", way_out='Name workflows, such as ["school_crisis_v1"].')
@@ -291,6 +294,21 @@ def _cues(table: Table) -> dict[str, Cue]:
         cues[name] = Cue(floor=Risk(entry.one_of("floor", _RATED)), label=entry.label())
         entry.close()
     return cues
+
+
+def _checklists(table: Table | None) -> tuple[dict[str, dict[str, Label]], dict[str, tuple[str, str]]]:
+    """Return the items of each checklist (预案) with their words, and where each list comes from."""
+    lists: dict[str, dict[str, Label]] = {}
+    trust: dict[str, tuple[str, str]] = {}
+    for name in table.names() if table is not None else ():
+        assert table is not None  # noqa: S101 (mypy does not see that the loop is empty without a table)
+        entry = table.table(name)
+        trust[f"checklist.{name}"] = entry.trust()
+        lists[name] = {item: entry.label(item) for item in entry.names()}
+        if not lists[name]:
+            entry.refuse("a checklist without an item.", way_out='Write such as safe = { zh = "现场安全", en = "it is safe" }.')
+        entry.close()
+    return lists, trust
 
 
 def _closure(table: Table, counts_as: Risk) -> tuple[dict[Risk, str], dict[Risk, int], dict[Risk, Span]]:

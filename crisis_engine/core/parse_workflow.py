@@ -26,6 +26,7 @@ FIELD_TYPES = frozenset(
         "unit",
         "case",
         "cues",
+        "items",
     ]
 )
 FINALS = ("closed", "excluded", "ended", "merged")
@@ -276,6 +277,7 @@ class _MoveReader:
             opens=table.texts("opens"),
             tells=table.words("tells"),
             shows=table.texts("shows"),
+            checklist=table.word("checklist") if table.has("checklist") else None,
             instead=table.flag("instead"),
             up=table.flag("up"),
             signal=table.flag("signal"),
@@ -307,7 +309,10 @@ class _MoveReader:
             label = self.labels[name]
         kind = table.one_of("type", FIELD_TYPES)
         sorts = table.some_of("of", PARTNER_SORTS) if kind == "unit" else ()
-        of = table.one_of("of", self.choices) if kind != "unit" and (table.has("of") or kind in {"choice", "choices"}) else None
+        if kind == "items":
+            of: str | None = table.word("of")   # a checklist of the policy
+        else:
+            of = table.one_of("of", self.choices) if kind != "unit" and (table.has("of") or kind in {"choice", "choices"}) else None
         field = FieldDef(
             name=name,
             type=kind,

@@ -88,6 +88,7 @@ class Policy:
     closure_by_peak: Mapping[Risk, str]        # "county", "city_one" or "city_panel"
     sample: Mapping[Risk, int]                 # percent drawn for the city from those that the county may close
     stable_for: Mapping[Risk, Span]            # no new signal for so long before closure may be requested
+    checklists: Mapping[str, Mapping[str, Label]] = field(default_factory=dict)   # 预案: items to be ticked, by name
     closure_source: str = ""
     closure_mark: str = "B"
     source: str = ""

@@ -86,6 +86,7 @@ class MoveDef:
     opens: tuple[str, ...] = ()            # tracks, by workflow name or "field:NAME"
     tells: tuple[str, ...] = ()            # roles told beside the clocks' holders
     shows: tuple[str, ...] = ()            # telephone numbers shown to whoever makes it
+    checklist: str | None = None           # a checklist of the policy that begins anew with this move
     instead: bool = False                  # stand-ins of the roles in `by` may make it (policy: instead)
     up: bool = False                       # roles of `by` found at a higher level of the case's path may make it too
     signal: bool = False                   # a word from outside: voids open proposals, stops a closure

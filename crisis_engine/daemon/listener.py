@@ -48,7 +48,8 @@ class Listener:
             except Exception as error:  # noqa: BLE001 - without it rounds come by themselves, and the daemon must not end of it
                 tell("error", "daemon.listener_failed", error=type(error).__name__)
                 return
-            self._vitals.hears = False
+            finally:
+                self._vitals.hears = False
             self._end.wait(AGAIN)
 
     def _listen(self) -> None:

@@ -44,12 +44,20 @@ class Workers:
         self.share = (0, 1)
         if not large:
             return
-        for place in range(2, self.most + 1):
-            command = [sys.executable, "-m", "crisis_engine", "sweep", "--share", f"{place}/{self.most}", "--json"]
-            self._running.append(subprocess.Popen(command, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,  # noqa: S603 (our own program)
-                                                  stderr=subprocess.DEVNULL))
-        self._began, self.share = time.monotonic(), (0, self.most)
+        self._began = time.monotonic()
+        try:
+            for place in range(2, self.most + 1):
+                self._running.append(self._start(f"{place}/{self.most}"))
+        except OSError as error:   # no memory, no process left: then everything is swept here, slower
+            tell("error", "daemon.workers_failed", error=type(error).__name__)
+            return
+        self.share = (0, self.most)
         tell("info", "daemon.workers_started", workers=self.most - 1)
+
+    def _start(self, share: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-P", "-m", "crisis_engine", "sweep", "--share", share, "--json"]   # -P: nothing in this folder is run
+        return subprocess.Popen(command, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,  # noqa: S603 (our own program)
+                                stderr=subprocess.DEVNULL)
 
     def take_all(self) -> None:
         """Sweep every share here from the next time on: the own one holds nothing any more, and whoever has the others may hang."""

@@ -19,7 +19,7 @@ from crisis_engine.core.policy import Access
 from crisis_engine.core.retention import Retention
 from crisis_engine.core.track import may_open
 from crisis_engine.core.world import World
-from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
+from crisis_engine.store import Store, Stored, Tx
 
 from .again import again
 from .audit import Audit
@@ -30,6 +30,7 @@ from .export import Export
 from .forget import Forgetting, erased_lines
 from .gather import Sources, actor_of, subject_of
 from .glass import Glass
+from .incident import Incidents
 from .log import log
 from .look import local
 from .migrate import Migrating
@@ -37,7 +38,7 @@ from .once import Once
 from .post import Post
 from .reading import LOGGED_FROM, checked_why
 from .secrecy import Secrecy
-from .sweep import Pace, change_of, sweep
+from .sweep import Pace, sweep
 from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items, secrecy_shown
 from .worlds import held_case, new_number, new_token, people_known, refuse_subject, stored_case
 
@@ -65,7 +66,7 @@ def open_engine(
     return engine
 
 
-class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Post, Explaining, Migrating):
+class Engine(Audit, Backtest, Export, Compliance, Glass, Incidents, Secrecy, Forgetting, Post, Explaining, Migrating):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------
@@ -195,18 +196,6 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Secrecy, Forgetting, Po
             view = self._answered(tx, world if sight.hidden else replace(world, case=after), stored.id, sight, decision, "act")
         log("case.acted", case=number)
         return view
-
-    def _apply(self, tx: Tx, decision: Decision, stored: Stored | None) -> None:
-        before = {stored.case.number: stored} if stored is not None else {}
-        for pen in decision.pens:
-            if pen.before is not None and pen.number not in before and (other := tx.case(pen.number)) is not None:
-                before[pen.number] = other
-        try:
-            # `writing` undoes all of it where this fails
-            tx.append([change_of(before.get(pen.number), pen) for pen in decision.pens if pen.events], whole=False)
-        except AlreadyOpen as error:
-            raise StaleVersion("Somebody reported the same child at this moment.",
-                               way_out="Send the report again; it will be added.") from error
 
     # ---- looking ----------------------------------------------------------------------------------------------------
 

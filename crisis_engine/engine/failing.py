@@ -19,13 +19,14 @@ class Failing:
     tries: dict[int, tuple[int, datetime]] = field(default_factory=dict)
 
     def resting(self, now: datetime) -> frozenset[int]:
-        """Return the cases whose next try is not due."""
-        return frozenset(case for case, (_tries, again_at) in self.tries.items() if again_at > now)
+        """Return the cases whose next try is not due; one that lies further ahead than any rest was set by a clock that ran back since."""
+        return frozenset(case for case, (_tries, again_at) in list(self.tries.items()) if now < again_at <= now + LONGEST_REST)
 
     def note(self, failed: set[int], now: datetime) -> None:
         """Remember what failed in this sweep, each time with a longer rest, and forget what was mended."""
+        resting = self.resting(now)
         for case in failed:
             tries = self.tries.get(case, (0, now))[0] + 1
             self.tries[case] = tries, now + min(FIRST_REST * 2 ** min(tries - 1, 10), LONGEST_REST)
-        for case in [case for case, (_tries, again_at) in self.tries.items() if again_at <= now and case not in failed]:
-            del self.tries[case]
+        for case in set(self.tries).difference(resting, failed):   # threads may share it
+            self.tries.pop(case, None)

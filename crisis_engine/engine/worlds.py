@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any
 from crisis_engine.core.access import may_do
 from crisis_engine.core.case import Case
 from crisis_engine.core.commands import ANSWERS
-from crisis_engine.core.errors import BadInput, DefinitionError, NotFound, said
+from crisis_engine.core.decide import Decision
+from crisis_engine.core.errors import BadInput, DefinitionError, NotFound, StaleVersion, said
 from crisis_engine.core.events import FactSet
 from crisis_engine.core.model import Partner, Subject
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.track import may_open
 from crisis_engine.core.workflow import MoveDef, Workflow
 from crisis_engine.core.world import World
-from crisis_engine.store import Store, Stored, Tx
+from crisis_engine.store import AlreadyOpen, Store, Stored, Tx
 from crisis_engine.store.key import CASE
 
 from .failing import Failing
 from .gather import Sources, actor_of, subject_of
 from .log import log
 from .look import Look
-from .sweep import units_of
+from .sweep import change_of, units_of
 
 if TYPE_CHECKING:
     from crisis_engine.notify import Channel
@@ -127,6 +128,18 @@ class Worlds(Look):
             guardians=tx.guardian_ids(subject) if subject is not None else (), proposed=proposed,
             erased=not case.open and tx.erased(CASE, case.number) is not None,
         )
+
+    def _apply(self, tx: Tx, decision: Decision, stored: Stored | None) -> None:
+        before = {stored.case.number: stored} if stored is not None else {}
+        for pen in decision.pens:
+            if pen.before is not None and pen.number not in before and (other := tx.case(pen.number)) is not None:
+                before[pen.number] = other
+        try:
+            # `writing` undoes all of it where this fails
+            tx.append([change_of(before.get(pen.number), pen) for pen in decision.pens if pen.events], whole=False)
+        except AlreadyOpen as error:
+            raise StaleVersion("Somebody reported the same child at this moment.",
+                               way_out="Send the report again; it will be added.") from error
 
     def _links(self, tx: Tx, world: World) -> list[tuple[str, str]]:
         """Return the links of a case to those cases that the reader sees too: a link to another would say that it exists."""

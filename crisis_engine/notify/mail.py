@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import smtplib
+import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -12,6 +14,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from crisis_engine.clock import wall_clock
@@ -24,6 +27,31 @@ _STEPS = 8
 _PERMANENT = 500
 _OK, _TAKEN = 250, (250, 251)
 _MOST_ANSWER = 100
+
+
+class _Bounded(smtplib.SMTP):
+    """Shuts the connection after so many seconds: a tarpit sends a line now and then and would keep each step within its timeout."""
+
+    def __init__(self, seconds: float, *given: Any, **more: Any) -> None:  # noqa: ANN401 - as of the class above
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        super().__init__(*given, **more)
+
+    def connect(self, *given: Any, **more: Any) -> tuple[int, bytes]:  # noqa: ANN401 - as of the class above
+        self._timer.start()
+        return super().connect(*given, **more)
+
+    def close(self) -> None:
+        self._timer.cancel()
+        super().close()
+
+    def _cut(self) -> None:
+        with suppress(OSError, AttributeError):   # the latter before there is a connection
+            self.sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]  # see above
+
+
+class _BoundedTls(_Bounded, smtplib.SMTP_SSL):
+    """The same, with TLS from the first byte."""
 
 
 class MailChannel:
@@ -70,9 +98,10 @@ class MailChannel:
         return "".join(char for char in answer.decode("ascii", "replace") if char.isprintable())[:_MOST_ANSWER]
 
     def _open(self) -> smtplib.SMTP:
+        bound = self.longest.total_seconds()
         if self._security == "tls":
-            return smtplib.SMTP_SSL(self._host, self._port, "localhost", timeout=self._timeout, context=self._context())
-        server = smtplib.SMTP(self._host, self._port, "localhost", timeout=self._timeout)
+            return _BoundedTls(bound, self._host, self._port, "localhost", timeout=self._timeout, context=self._context())
+        server = _Bounded(bound, self._host, self._port, "localhost", timeout=self._timeout)
         try:
             server.ehlo()
             if self._security == "starttls":

@@ -33,6 +33,10 @@ def forms(workflow: Workflow, policy: Policy, move: MoveDef, case: Case | None, 
         if field.name == "members" and any(need.startswith("panel_if_peak") for need in move.needs):
             plain[field.name] = list(_PANEL)
             continue
+        asked = [need.partition(":")[2] for need in move.needs if need.startswith("members_hold")]
+        if field.name == "members" and asked:
+            plain[field.name] = [f"{asked[0]}.1"]
+            continue
         values = list(_values(workflow, policy, move, field, case, now))
         if field.required:
             if not values:
@@ -69,6 +73,8 @@ def _values(  # noqa: C901, PLR0912 (one case for each type of field)
             yield now.date().isoformat()
         case "persons":
             yield list(_PANEL) if field.name not in _recusing(move) else ["class_teacher.1"]
+        case "items":
+            yield list(policy.checklists.get(field.of or "", {}))
         case "clock":
             yield from (clock.name for clock in (case.clocks if case else ()))
         case "unit":

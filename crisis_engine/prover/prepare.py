@@ -21,7 +21,7 @@ OF_THE_SITUATION = frozenset({"danger", "no_danger", "raised", "rated", "risk_be
                               "no_other_open_case", "other_open_case_of_subject", "not_shredded", "parent_ending"})
 """Guards that look at nothing but the situation itself: where one refuses, another situation has to be tried."""
 
-OF_THE_ACTOR = frozenset({"not_actor_of", "panel_if_peak", "depth_allows_county", "not_sampled"})
+OF_THE_ACTOR = frozenset({"not_actor_of", "panel_if_peak", "depth_allows_county", "not_sampled", "members_hold"})
 """Guards that look at who asks, at the form or at what never changes again."""
 
 _MOST = 6   # what one guard asks for is a handful of duties, each met by one move
@@ -119,6 +119,7 @@ def _anything(other: MoveDef, _running: set[str]) -> bool:
 _GIVES: Mapping[str, Callable[[MoveDef, set[str]], bool]] = {
     "guardian_known": _tells_guardian, "guardian_told_or_withheld": _tells_guardian, "no_once_clock_running": _meets_duty,
     "no_signal_since_proposal": _meets_duty, "assessed": lambda _other, _running: False,
+    "checklist_done": lambda other, _running: any(field.type == "items" for field in other.fields),
 }
 """What can give a guard what it asks for; nothing but a move to another stage makes a child assessed."""
 

@@ -121,6 +121,8 @@ RULES: Mapping[str, str] = {
         "监护人既未告知，也未决定暂不告知（guardian_told、withhold_from_guardian）",
     "no clock is late": "没有超时的时限",
     "late clocks first: {names}": "先办超时的：{names}",
+    "these items are still to be ticked: {names}": "清单还有未完成的：{names}",
+    "each of the members must hold the duty {role} here, be present, and not be concerned": "每位成员都须在此担任{role}、在岗，且不需回避",
     "these duties are still owed: {names}": "还有未完成的：{names}",
     "{span} without a new signal are asked after a peak of {peak_risk}; the last was {at}":
         "最高风险为{peak_risk}的，须满 {span}没有新线索；上一次是 {at}",
@@ -166,6 +168,10 @@ RULES: Mapping[str, str] = {
     "Leave --subject out; link the case of a child where it belongs.": "不写 --subject；与某个学生有关时，再关联那个个案。",
     "{workflow} stands beside a case and was given none.": "{workflow} 须附在一个个案之下，这里没有写。",
     "Give --parent NUMBER.": "写 --parent 个案编号。",
+    "A child of a group event has no field {field}.": "群体事件的学生一栏没有 {field}。",
+    "A group event names between 1 and {most} children.": "群体事件要写 1 至 {most} 个学生。",
+    "The child {subject} is named twice.": "学生 {subject} 写了两次。",
+    "Name each child once; report others by themselves.": "每个学生只写一次；其他的请单独上报。",
     "Say until when the child is not alone.": "写明到什么时候为止有人陪着学生。",
 
     # ---- what a word in between, or a recusal, undoes -------------------------------------------------------------------

@@ -1,0 +1,135 @@
+"""A group event: one form opens a case about the unit and a word about each child in it, all in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from crisis_engine.core.commands import Open
+from crisis_engine.core.decide import Decision, decide_again, decide_open
+from crisis_engine.core.errors import BadInput, said
+from crisis_engine.core.events import Linked
+from crisis_engine.core.pen import Pen
+from crisis_engine.core.world import World
+
+from .again import again
+from .gather import actor_of, subject_of
+from .log import log
+from .look import local
+from .once import Once
+from .worlds import Worlds, new_number, new_token, people_known, stored_case
+
+if TYPE_CHECKING:
+    from crisis_engine.core.model import Subject
+    from crisis_engine.store import Tx
+
+INCIDENT = "incident_v1"
+"""The workflow of the case about the unit."""
+
+MOST = 500
+"""Most children of one form: a large grade of a large school."""
+
+_WORD = ("subject", "facts", "cues", "danger_now", "with_child", "about_staff")
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What whoever reports a group event gets: the number of its case, and a receipt for each child, in the order of the form."""
+
+    number: str
+    received_at: datetime
+    receipts: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"number": self.number, "received_at": local(self.received_at), "receipts": list(self.receipts)}
+
+
+class Incidents(Worlds):
+    """Group events."""
+
+    @again
+    def open_incident(
+        self, *, unit: str, by: str, kind: str, facts: str, children: Sequence[Mapping[str, Any]], about_staff: Sequence[str] = (),
+        key: str | None = None,
+    ) -> Incident:
+        """Open one case about a unit and take a word about each child, all of it or nothing.
+
+        Each of `children` has `subject` (None while nobody knows who it is) and whatever else `report` takes of a child; `facts` and
+        `about_staff` of the event stand in where a child has none of its own. A child with an open case gets the signal there; a
+        receipt is the same either way. Each of these cases is linked `part_of`. `key` makes a repeated call harmless. Raises as
+        `report` and `open_case` do; nothing is changed then.
+        """
+        words = [_word(child, facts, about_staff) for child in children]
+        _refuse_twice(words)
+        form = {"kind": kind, "facts": facts, "about_staff": list(about_staff)}
+        with self.store.writing() as tx:
+            now = self.now()
+            once = Once(tx, by, key, ["incident", unit, form, words])
+            if once.answer is not None:
+                return Incident(once.answer["number"], datetime.fromisoformat(once.answer["at"]), tuple(once.answer["receipts"]))
+            people_known(tx, about_staff)
+            known = [(place, subject_of(tx, word["subject"]), word) for place, word in enumerate(words)]
+
+            number = self._incident(tx, now, by, unit, form)
+            receipts: dict[int, str] = {}
+            others: list[str] = []
+            # in one order everywhere: two forms about the same children wait for each other and never cross
+            for place, child, word in sorted(known, key=lambda one: one[1].id if one[1] is not None else ""):
+                others.append(self._part(tx, now, by, unit, number, child, word))
+                receipts[place] = new_token(12)
+                tx.put_receipt(receipts[place], others[-1], now, by)
+            self._link_parts(tx, now, by, number, others)
+            answer = Incident(number, now, tuple(receipts[place] for place in range(len(words))))
+            once.keep({"number": number, "at": now.isoformat(), "receipts": list(answer.receipts)}, now)
+        log("incident.opened", case=number, children=len(words))
+        return answer
+
+    def _incident(self, tx: Tx, now: datetime, by: str, unit: str, form: Mapping[str, Any]) -> str:
+        actor = actor_of(tx, by, speaks=True)
+        procedure = self._sources.procedure_for(tx, INCIDENT, unit)
+        resolver = self._sources.resolver(tx, {unit, *(duty.unit for duty in actor.duties)}, now)
+        world = World(now=now, actor=actor, procedure=procedure, resolver=resolver, number=new_number())
+        decision = decide_open(world, Open(unit, None, form))
+        self._apply(tx, decision, None)
+        return decision.pens[0].number
+
+    def _part(self, tx: Tx, now: datetime, by: str, unit: str, incident: str, child: Subject | None, word: Mapping[str, Any]) -> str:
+        """Take the word about one child and link its case; return the case's number, which nobody is told."""
+        form = {name: value for name, value in word.items() if name != "subject"}
+        people_known(tx, form["about_staff"])
+        world, stored, _procedure = self._world_of_report(tx, now, by, child, unit, form)
+        command = Open(child.unit if child is not None else unit, child.id if child is not None else None, form)
+        decision = decide_again(world, command) if stored is not None else decide_open(world, command)
+        decision.pens[0].add(Linked, by="engine", link="part_of", other=incident)
+        self._apply(tx, decision, stored)
+        return decision.pens[0].number
+
+    def _link_parts(self, tx: Tx, now: datetime, by: str, number: str, others: Sequence[str]) -> None:
+        stored = stored_case(tx, number)
+        pen = Pen(stored.case, number, self._sources.pinned(tx, stored.case.procedure),
+                  self._sources.resolver(tx, {stored.case.unit}, now), by, now)
+        for other in others:
+            pen.add(Linked, link="part", other=other)
+        self._apply(tx, Decision((pen,)), stored)
+
+
+def _word(child: Mapping[str, Any], facts: str, about_staff: Sequence[str]) -> dict[str, Any]:
+    """Return the form of one child, complete; BadInput for what no report has."""
+    for name in child:
+        if name not in _WORD:
+            raise BadInput(f"A child of a group event has no field {said(name)!r}.", way_out=f"Known fields: {', '.join(_WORD)}.")
+    word: dict[str, Any] = {"subject": None, "cues": [], "danger_now": False, "with_child": None, **child}
+    return {**word, "facts": child.get("facts") or facts, "about_staff": list(child.get("about_staff") or about_staff),
+            "cues": list(word["cues"])}
+
+
+def _refuse_twice(words: Sequence[Mapping[str, Any]]) -> None:
+    if not words or len(words) > MOST:
+        raise BadInput(f"A group event names between 1 and {MOST} children.", way_out="Name each child once; report others by themselves.")
+    named = [word["subject"] for word in words if word["subject"] is not None]
+    for subject in named:
+        if named.count(subject) > 1:
+            raise BadInput(f"The child {said(subject)!r} is named twice.", way_out="Name each child once; report others by themselves.")
