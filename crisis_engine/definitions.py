@@ -234,12 +234,24 @@ def _beside(workflow: str, policy: str) -> str:
     return str(own) if own.is_file() else workflow
 
 
+def _made_for(policy: str) -> tuple[str, ...]:
+    """Return the workflows that a policy and all that it extends are for: whoever narrows `for` still has the clocks of the rest."""
+    own = _read(_find(policy, POLICIES), _file(policy))
+    named = own.get("for", ())
+    names = tuple(str(name) for name in named) if isinstance(named, list) else ()
+    extends = own.get("extends")
+    if not isinstance(extends, str):
+        return names
+    beside = Path(policy).with_name(f"{extends}.toml") if _is_path(policy) else None
+    return (*names, *_made_for(str(beside) if beside and beside.is_file() else extends))
+
+
 def _other_clocks(procedure: Procedure, policy: str) -> frozenset[str]:
     """Return the clocks of the other workflows that the policy is for; read only where it has clocks that this one lacks.
 
     Their names alone are read: what is wrong with another workflow is said where that one is loaded.
     """
-    others = [name for name in procedure.policy.applies_to if name != procedure.workflow.id]
+    others = [name for name in dict.fromkeys((*procedure.policy.applies_to, *_made_for(policy))) if name != procedure.workflow.id]
     if not others or procedure.policy.clocks.keys() <= procedure.workflow.clocks.keys():
         return frozenset()
     files = [_beside(name, policy) for name in others]

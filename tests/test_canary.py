@@ -86,6 +86,15 @@ class Life:
         self.act(by, move, **given)
         self.city.engine.act(self.number, "confirm", by=second, fields={"because": f"{CANARY}T2 confirm.because"})
 
+    def report_beside(self) -> None:
+        """The law vice-principal makes the mandatory report that opened by itself; it would hold the closure."""
+        with self.city.engine.store.reading() as tx:
+            track = next(one.case.number for one in tx.tracks_of(self.number) if one.case.workflow == "mandatory_report_v1")
+        at, receipt = self.city.clock(), f"{CANARY}T4 report.receipt"
+        said = {"category": "family_violence", "at": at, "decided": [LAW_VICE_PRINCIPAL], "receipt": receipt}
+        self.city.engine.act(track, "report_to_police", by=LAW_VICE_PRINCIPAL, fields=said)
+        self.city.engine.act(track, "tell_supervisor", by=LAW_VICE_PRINCIPAL, fields={"at": at, "receipt": receipt})
+
     def fails(self, call: Callable[[], object]) -> None:
         """Something is refused; what the refusal says goes to whoever asked, and into a host's log."""
         with pytest.raises(CrisisError) as caught:
@@ -111,6 +120,7 @@ def live(life: Life) -> None:
     life.act(COUNSELOR, "signal_handled")
     life.agree(LAW_VICE_PRINCIPAL, PRINCIPAL, "withhold_from_guardian")
     life.act(LAW_VICE_PRINCIPAL, "mandatory_reported", category="family_violence")
+    life.report_beside()
     life.act(COUNSELOR, "exclude_person", person=["p-37"])
     city.wait(minutes=105)
     life.act(COUNTY_OFFICER, "take_in_hand", clock="county_told", until=clock() + timedelta(minutes=20))

@@ -261,9 +261,8 @@ def _check_ladder_moves(workflow: Workflow, policy: Policy, file: str) -> None:
     engine_moves = [move.name for move in workflow.moves.values() if "engine" in move.by]
     rules = [policy.clocks[clock] for clock in workflow.clocks]
     climbed = {name for rule in rules for name in (rule.ladder, *rule.ladder_by_risk.values())}
-    only = policy.applies_to == (workflow.id,)
     for name, rungs in policy.ladders.items():
-        if name not in climbed and not only:
+        if name not in climbed:
             continue
         for number, rung in enumerate(rungs, start=1):
             if rung.move and rung.move not in engine_moves:

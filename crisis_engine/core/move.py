@@ -108,12 +108,11 @@ def _move_tracks(world: World, pen: Pen, second: str | None) -> list[Pen]:
     """Let the tracks go with their case: to its end, to whoever it turned out to be about, to the case that it was merged into."""
     target = world.target if pen.case.final == "merged" else None
     if target is not None:
-        child = (target.subject, target.unit) if target.subject is not None else None
-        return follow(world, pen, world.tracks, parent=target.number, child=child)
+        return follow(world, pen, world.tracks, parent=target.number, child=target.subject)
     ended = end_with(world, pen, second=second) if pen.case.final is not None else []
     going_on = [track for track in world.tracks if track[0].number not in {one.number for one in ended}]
     was = pen.before.subject if pen.before is not None else None
-    child = (pen.case.subject, pen.case.unit) if pen.case.subject is not None and pen.case.subject != was else None
+    child = pen.case.subject if pen.case.subject != was else None
     return [*ended, *follow(world, pen, going_on, child=child)]
 
 

@@ -120,11 +120,11 @@ def meet_parent(above: Pen, clocks: Collection[str]) -> None:
 
 
 def follow(
-    world: World, pen: Pen, tracks: Iterable[Track], *, parent: str | None = None, child: tuple[str, str] | None = None,
+    world: World, pen: Pen, tracks: Iterable[Track], *, parent: str | None = None, child: str | None = None,
 ) -> list[Pen]:
     """Let tracks follow their case: whom it concerns they concern too, and what became more dangerous is so there too.
 
-    `child` is who it turned out to be about, with the home unit; `parent` is the case that took it over.
+    `child` is who it turned out to be about: the work stays where it began. `parent` is the case that took it over.
     """
     pens = []
     rose = pen.before is not None and pen.case.risk.rank > pen.before.risk.rank
@@ -135,8 +135,8 @@ def follow(
             other.triggers.add("risk_raised")
         for person in sorted(pen.case.recused - case.recused):
             other.add(ev.PersonRecused, person=person)
-        if child is not None and case.subject != child[0]:
-            other.add(ev.SubjectSet, subject=child[0], unit=child[1])
+        if child is not None and case.subject != child:
+            other.add(ev.SubjectSet, subject=child, unit=case.unit)
         if parent is not None:
             other.add(ev.ParentSet, parent=parent)
         if other.events:
