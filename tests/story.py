@@ -254,7 +254,7 @@ class Story:
 
     def heard(self) -> set[str]:
         """Return the people to whom a message about this case went since this was asked last."""
-        sent = [message for message in self.city.messages() if message.key.startswith(f"{self.number}-")]
+        sent = [message for message in self.city.messages() if self.number in message.subject + message.body]
         new, self._listened = sent[self._listened:], len(sent)
         return {message.to for message in new}
 

@@ -89,7 +89,12 @@ def check_stricter(base: Policy, own: Policy, file: str) -> None:
 
 
 def _check_reminders(name: str, own: ClockRule, base: ClockRule, file: str) -> None:
-    """Refuse reminders that come later or fewer within a clock's own budget: one that lies before the clock begins never comes."""
+    """Refuse reminders that come later or fewer within a clock's own budget: one that lies before the clock begins never comes.
+
+    The base's own reminders are not judged: where a shorter budget leaves one of them no room, the clock is stricter all the same.
+    """
+    if own.remind == base.remind:
+        return
     for risk in Risk:
         for spans, others in ((own.within, base.within), (own.again or own.within, base.again or base.within)):
             mine, due = _reminded(own, spans[risk]), _wall(spans[risk])
