@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from crisis_engine.testing import open_test_engine
@@ -17,6 +18,13 @@ __all__ = ["postgres_bare", "postgres_empty", "postgres_schema", "postgres_serve
 
 settings.register_profile("untimed", deadline=None)   # a busy machine is no fault; speed is the benchmark's
 settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """Take back how a console's run set up logging: its stream ends with its test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
