@@ -26,6 +26,7 @@ SCREENS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "count.absences": ("请假", "absences"),
     "count.subjects": ("学生", "pupils"),
     "count.guardians": ("监护人", "guardians"),
+    "count.agreements": ("协议", "agreements"),
     "report.done": ("已收到，回执 {receipt}。谢谢你说出来，会有大人负责跟进。",
                     "Received; your receipt is {receipt}. Thank you for speaking up: an adult will answer for it."),
     "report.ask": ("看到或听到了什么？", "What did you see or hear?"),
