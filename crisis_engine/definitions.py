@@ -14,7 +14,6 @@ from crisis_engine.core.parse_access import parse_access
 from crisis_engine.core.parse_policy import parse_policy
 from crisis_engine.core.parse_retention import parse_retention
 from crisis_engine.core.parse_table import NAME, nearest
-from crisis_engine.core.parse_workflow import parse_workflow
 from crisis_engine.core.policy import Access, Policy
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.retention import Retention
@@ -236,9 +235,12 @@ def _beside(workflow: str, policy: str) -> str:
 
 
 def _other_clocks(procedure: Procedure, policy: str) -> frozenset[str]:
-    """Return the clocks of the other workflows that the policy is for; read only where it has clocks that this one lacks."""
+    """Return the clocks of the other workflows that the policy is for; read only where it has clocks that this one lacks.
+
+    Their names alone are read: what is wrong with another workflow is said where that one is loaded.
+    """
     others = [name for name in procedure.policy.applies_to if name != procedure.workflow.id]
     if not others or procedure.policy.clocks.keys() <= procedure.workflow.clocks.keys():
         return frozenset()
     files = [_beside(name, policy) for name in others]
-    return frozenset(clock for file in files for clock in parse_workflow(load_workflow_doc(file), _file(file)).clocks)
+    return frozenset(str(clock) for file in files for clock in _table_of(load_workflow_doc(file), "clock"))

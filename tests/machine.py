@@ -36,6 +36,8 @@ PICK = st.integers(0, 999)      # chooses from whatever there is by then: `pick(
 SEED = st.integers(0, 99_999)   # of the fields of a form
 WEEK = timedelta(days=7)
 LAST = datetime(2034, 1, 1, tzinfo=UTC)
+TRACKS = ("guardian_v1", "referral_v1", "mandatory_report_v1")
+PARTNERS = ("xinyang/shihe/hospital", "xinyang/shihe/centre")
 ONWARD = frozenset({
     "acknowledge", "start_assessment", "assess", "triage", "plan", "step_down", "request_closure", "county_agree", "close_at_county",
     "city_pass", "confirm_end"})
@@ -138,6 +140,8 @@ class City(RuleBasedStateMachine):
         policy = self.watch.procedure(case).policy
         wanted = {*roles, *(other for role in roles for other in policy.instead.get(role, ()))}
         found = [duty.person for duty in self.posts if duty.unit in paths(case.unit) and duty.role in wanted]
+        if "addressee" in roles:
+            found += [duty.person for duty in self.posts if duty.unit == case.facts.get("addressee")] * 3
         return [*([case.answers] if "tier_holder" in roles and case.answers else []), *found] or ["p-31"]
 
     def make(self, case: Case, move: MoveDef, actor: str, seed: int, *, junk: bool = False) -> object | None:
@@ -177,7 +181,7 @@ class City(RuleBasedStateMachine):
             "persons": lambda: rnd.sample(self.staff, rnd.randint(1, 4)),
             "person": lambda: rnd.choice(self.cast),
             "subject": lambda: rnd.choice(self.kids).ref,
-            "unit": lambda: rnd.choice(self.posts).unit,
+            "unit": lambda: rnd.choice([*PARTNERS, rnd.choice(self.posts).unit]),
             "case": lambda: pick([each.number for each in self.watch.cases.values()], rnd.randint(0, 99)),
         }
         return made.get(field.type, made["text"])()
@@ -292,6 +296,14 @@ class City(RuleBasedStateMachine):
             return
         move = pick(moves, seed)
         self.make(case, move, pick([*self.actors(case, ("tier_holder",)), *self.actors(case, move.by)], by), seed)
+
+    @precondition(lambda self: self.watch.cases)
+    @rule(which=PICK, by=PICK, track=st.sampled_from(TRACKS))
+    def begin_track(self, which: int, by: int, track: str) -> None:
+        """Somebody opens a track beside a case; from then on it lives by chance as any case does, and holds its parent or ends with it."""
+        case = self.case(which)
+        people = self.actors(case, ("counselor", "vice_principal", "county_officer"))
+        self.attempt(lambda: self.engine(which).open_case(track, by=pick(people, by), parent=case.number))
 
     @precondition(lambda self: self.watch.cases)
     @rule(which=PICK, by=PICK, hours=st.sampled_from([0, 1, 4, 8]), key=st.sampled_from([None, "g-1", "g-2"]))

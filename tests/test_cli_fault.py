@@ -254,7 +254,7 @@ def test_a_result_that_cannot_be_written_is_said() -> None:
 def test_an_interrupt_ends_with_130_and_writes_nothing() -> None:
     before = state()
     with subprocess.Popen([sys.executable, "-m", "crisis_engine", *REPORT, "--facts", "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
-                          env=os.environ | OURS) as waiting:
+                          env=os.environ | OURS, preexec_fn=_hears_interrupts) as waiting:  # noqa: PLW1509 - no threads here
         assert waiting.stdin is not None
         assert waiting.stderr is not None
         _wait_until_it_reads(waiting.pid)
@@ -263,6 +263,11 @@ def test_an_interrupt_ends_with_130_and_writes_nothing() -> None:
     assert waiting.returncode == 130
     assert "Traceback" not in said
     assert state() == before
+
+
+def _hears_interrupts() -> None:
+    """Undo what a shell does to whatever runs in its background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _wait_until_it_reads(pid: int) -> None:

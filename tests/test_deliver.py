@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -465,7 +465,7 @@ def test_a_daemon_sees_when_the_next_try_is_due_and_what_waits(city: City) -> No
     case = cleared(city)
     assert pulse(city) == (None, 0, None)
     owe(city, case, [COUNSELOR], key="x")
-    assert pulse(city) == (city.clock(), 1, city.clock())
+    assert pulse(city) == (datetime.fromtimestamp(0, UTC), 1, city.clock()), "at once, whatever the clock of the case says"
     city.channel.fail = "down."
     began = city.clock()
     city.engine.deliver()
@@ -643,3 +643,15 @@ def test_whatever_happens_on_the_way_nobody_misses_a_case_they_were_to_be_told_o
     assert rows(city, "SELECT count(*) FROM crisis_notice WHERE status <> 'sent'") == [(0,)]
     at_noon = [message for message in channel.sent if message.at is not None and message.at.hour == 12]
     assert all(message.urgent for message in at_noon)
+
+
+def test_a_word_about_a_case_that_a_clock_ahead_touched_is_told_at_once(city: City) -> None:
+    story = city.report()
+    city.skip(hours=10)
+    story.act(COUNSELOR, "note", text="x")
+    city.skip(hours=-10)
+    city.skip(minutes=1)
+    city.engine.sweep()
+    before = len(city.messages())
+    story.act(COUNSELOR, "danger_now")
+    assert len(city.messages()) > before

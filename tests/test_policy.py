@@ -280,7 +280,7 @@ LOOSER: list[tuple[dict[str, Any], str, str]] = [
     ({"risk": {"unrated_counts_as": "yellow"}}, "risk", "not for a policy that extends"),
     ({"holder": {}}, "holder", "not for a policy that extends"),
     ({"clok": {}}, "clok", 'Did you mean "clock"'),
-    ({"for": ["referral_v1"]}, "for", "not known"),
+    ({"for": ["no_such_v1"]}, "for", "not known"),
     ({"clock": {"triage": 5}}, "clock.triage", "table"),
     ({"clock": []}, "clock", "table"),
 ]

@@ -33,7 +33,7 @@ from crisis_engine.core.events import (
     TierRaised,
 )
 from crisis_engine.core.evolve import evolve, fold
-from crisis_engine.core.model import Absence, Duty, Guardian, Person, Risk, Subject, Tier, Unit
+from crisis_engine.core.model import Absence, Agreement, Duty, Guardian, Person, Risk, Subject, Tier, Unit
 from crisis_engine.store import AlreadyOpen, Change, Store, Stored
 
 NOW = datetime(2026, 3, 2, 0, 15, tzinfo=UTC)
@@ -406,6 +406,7 @@ class Roster:
     absences: Sequence[Absence] = ()
     subjects: Sequence[Subject] = ()
     guardians: Sequence[Guardian] = ()
+    agreements: Sequence[Agreement] = ()
 
 
 def test_a_queue_shows_each_case_once_soonest_due_first_and_no_case_that_concerns_its_reader(store: Store) -> None:

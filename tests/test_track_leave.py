@@ -95,6 +95,12 @@ def test_a_case_does_not_close_while_the_child_is_away_or_coming_back(city: City
     assert ("track", leave.number) in case.links()
 
 
+def test_a_leave_ends_with_its_case_where_two_persons_ended_that(city: City) -> None:
+    case, leave = away(city)
+    case.act(PRINCIPAL, "request_end", why="left_city", evidence="转学材料").act(COUNTY_OFFICER, "confirm_end", because="属实")
+    assert (case.case.final, leave.stage, leave.clocks) == ("ended", "gone", set())
+
+
 def test_two_assess_and_the_child_comes_back_in_three_steps(city: City) -> None:
     leave = assessed(city)
     assert (leave.stage, leave.tier, leave.who("leave_county_view")) == ("county_assessing", "county", COUNTY_EXPERT)

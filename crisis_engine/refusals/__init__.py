@@ -132,8 +132,8 @@ _ANSWERS = {"confirm": "确认", "decline": "否决", "withdraw": "撤回"}
 _TYPES = {
     "text": "文字", "bool": "是或否", "choice": "单选", "choices": "多选", "cues": "所见情形", "items": "清单事项", "time": "时间",
     "date": "日期", "risk": "风险等级", "tier": "层级", "persons": "人员编号，可多个", "person": "人员编号", "subject": "学生编号",
-    "clock": "时限名",
-    "move": "办理事项", "unit": "单位编号", "case": "个案编号", "list": "列表", "int": "数字", "float": "数字", "dict": "表",
+    "clock": "时限名", "move": "办理事项", "unit": "单位编号", "case": "个案编号",
+    "list": "列表", "int": "数字", "float": "数字", "dict": "表",
 }
 _NESTED = {"rule", "reasons", "says"}
 _KINDS: Mapping[str, Callable[[str], str]] = {

@@ -21,6 +21,9 @@ from crisis_engine.store.statement import AMONG, listed
 
 Values = list[tuple[Any, ...]]
 
+AT_ONCE = 0
+"""The first try of a notice that waits for nothing."""
+
 
 def _marks(columns: str) -> str:
     return ", ".join("?" * len(columns.split(",")))
@@ -176,6 +179,11 @@ def _end(event: Event | None, after: Case) -> tuple[str, int, bool | None]:
     return "dropped", micros(event.at if event else after.last_at), None
 
 
+def _first_try(notice: Notice) -> int:
+    """Return when a notice may go out: at once, where nothing says otherwise; a case's own time may be that of a clock which ran ahead."""
+    return AT_ONCE if notice.not_before is None else micros(notice.not_before)
+
+
 def _armed_in(events: Sequence[Event]) -> Iterator[ClockArmed]:
     for event in events:
         if isinstance(event, ClockArmed):
@@ -264,7 +272,7 @@ class CaseWrites(KeyRows):
             ids = {**ids, **dict(self._rows(_NUMBERED, numbers=listed(strangers)))}
         return [
             (each.key, ids[each.case], ",".join(each.people), each.what, each.why, micros_or_none(each.due_at), each.urgent,
-             micros(each.at), micros_or_none(each.not_before), "waiting", 0, micros(each.not_before or each.at), "")
+             micros(each.at), micros_or_none(each.not_before), "waiting", 0, _first_try(each), "")
             for each in notices
         ]
 
