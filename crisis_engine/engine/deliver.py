@@ -36,6 +36,9 @@ CLAIM = 50
 LEASE = timedelta(minutes=5)
 """How long a claim holds (D: our design): a message that could not be sent well before its end is given back unsent."""
 
+FEWEST_TRIES = 3
+"""However long a message waited, one bad moment of a gateway is no reason to give it up: after an outage everything is that old (D)."""
+
 MOST_FAILED = 3
 """Failures in a row after which a channel is left alone until the next call: a gateway that hangs must not keep the others waiting."""
 
@@ -271,7 +274,7 @@ class Delivery:
         reason = _kept(failure.message, letter.person)
         waited = now - row.made_at
         unsure = failure.unsure or row.unsure
-        dead = failure.final or row.tries >= rule.tries or waited >= rule.give_up
+        dead = failure.final or row.tries >= rule.tries or (waited >= rule.give_up and row.tries >= FEWEST_TRIES)
         again = rule.next_try(now, row.tries, self.jitter(), failure.retry_after, urgent=row.urgent)
         late = row.urgent and (waited >= rule.pass_on or (failure.retry_after is not None and again - row.made_at >= rule.pass_on))
         if dead:

@@ -248,10 +248,26 @@ class Store:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
-        with self._begin(begin) as connection:
-            yield connection  # an exception in the body leaves `with`, which rolls back
+        connection = self._begin(begin)
+        try:
+            yield connection
             try:
                 connection.commit()
             except (DBAPIError, PendingRollbackError) as error:   # the latter where the connection was lost and the body went on
                 self._sql.undo(connection)   # SQLAlchemy takes it for ended, SQLite goes on with it
                 raise self._sql.translate(error) from error
+        finally:
+            self._leave(connection)
+
+    @staticmethod
+    def _leave(connection: Connection) -> None:
+        """Roll back what was not committed, and give the connection back.
+
+        Where it is lost by now the server has done the one, and there is nothing to give: whatever was refused stays refused for its
+        own reason.
+        """
+        try:
+            connection.close()
+        except DBAPIError as error:
+            connection.invalidate(error)
+            connection.close()
