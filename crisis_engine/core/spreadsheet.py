@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_BEGINS = frozenset("=+-@＝＋－＠")
 """What spreadsheet programs take for the beginning of a formula, in the full width of Chinese input too."""
+
+_BLANK = ("\t", "\r", "\n")
 
 
 def cell(value: object) -> str:
@@ -15,7 +17,13 @@ def cell(value: object) -> str:
     if isinstance(value, (int, float)):
         return str(value)
     text = str(value)
-    return f"'{text}" if text.lstrip(" \u3000\u00a0\ufeff").startswith(_BEGINS) else text
+    begins = next((char for char in text if not _is_blank(char)), "")
+    return f"'{text}" if text.startswith(_BLANK) or begins in _BEGINS else text
+
+
+def _is_blank(char: str) -> bool:
+    """Whether a program may pass over it: blanks of any width, control characters, the byte order mark."""
+    return char.isspace() or not char.isprintable()
 
 
 def line(values: Iterable[object]) -> str:
