@@ -191,11 +191,18 @@ class Watch:
         if before.danger and not after.danger:
             assert two or after.final is not None, f"one person ended a danger: {said}"
         if after.final is not None and before.final is None:
-            assert two or after.final == "merged", f"one person ended a case: {said}"
+            assert two or after.final == "merged" or self._with_parent(before, event), f"one person ended a case: {said}"
         assert before.recused <= after.recused, said
         if isinstance(event, ev.Told):
             assert not after.recused & set(event.people), f"a recused person was told: {said}"
         self._clocks(before, event, after, said)
+
+    def _with_parent(self, before: Case, event: ev.Event) -> bool:
+        """Whether the engine ended a track beside a case that two persons ended."""
+        if not isinstance(event, ev.Moved) or self.procedure(before).workflow.moves[event.move].when != "parent_ended":
+            return False
+        sql = "SELECT 1 FROM crisis_case WHERE number = ? AND final IS NOT NULL AND (final = 'merged' OR ended_second IS NOT NULL)"
+        return bool(self.db.execute(sql, (before.parent,)).fetchall())
 
     def _two(self, event: ev.Event) -> bool:
         second = getattr(event, "second", None)
