@@ -51,6 +51,17 @@ def test_after_a_second_migration_no_operator_reverts_it_alone_by_an_older_rever
     assert stored(two, number).procedure == after
 
 
+def test_what_somebody_proposed_who_is_no_operator_any_more_counts_no_more(two: City, nearer: str) -> None:
+    number = reported(two)
+    before = stored(two, number).procedure
+    proposed = two.engine.propose_migration("xinyang_v1", nearer, by=SECOND)
+    place = next(one for one in two.engine.roster(subjects=False)["duties"] if one["person"] == SECOND and one["role"] == "operator")
+    two.engine.end_duty(role="operator", unit=place["unit"], person=SECOND, by=OPERATOR)
+    with pytest.raises(CommandRejected, match="no operator any more"):
+        two.engine.apply_migration(proposed, by=OPERATOR)
+    assert stored(two, number).procedure == before
+
+
 # ---- whom a case concerns --------------------------------------------------------------------------------------------------------------
 
 

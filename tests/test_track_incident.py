@@ -89,6 +89,12 @@ def test_whom_the_event_is_about_hears_of_no_case_of_it(city: City) -> None:
     assert Story(city, found.number).who("incident_brief") != PRINCIPAL
 
 
+def test_each_childs_case_is_about_whom_the_event_is_about_and_whom_its_own_form_names(city: City) -> None:
+    child = {"subject": "stu-41", "about_staff": [LAW_VICE_PRINCIPAL]}
+    found = event(city, about_staff=[PRINCIPAL], children=[child])
+    assert city.story(found.receipts[0]).case.recused == {PRINCIPAL, LAW_VICE_PRINCIPAL}
+
+
 def test_who_sees_the_event_sees_of_its_children_only_what_they_may_see(city: City) -> None:
     known = city.report(PEER)
     known.act(COUNSELOR, "exclude_person", person=[LAW_VICE_PRINCIPAL], because="与其有关")

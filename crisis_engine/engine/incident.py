@@ -57,10 +57,10 @@ class Incidents(Worlds):
     ) -> Incident:
         """Open one case about a unit and take a word about each child, all of it or nothing.
 
-        Each of `children` has `subject` (None while nobody knows who it is) and whatever else `report` takes of a child; `facts` and
-        `about_staff` of the event stand in where a child has none of its own. A child with an open case gets the signal there; a
-        receipt is the same either way. Each of these cases is linked `part_of`. `key` makes a repeated call harmless. Raises as
-        `report` and `open_case` do; nothing is changed then.
+        Each of `children` has `subject` (None while nobody knows who it is) and whatever else `report` takes of a child; `facts` of the
+        event stand in where a child has none of its own, and whom the event is about each child's case is about too. A child with an
+        open case gets the signal there; a receipt is the same either way. Each of these cases is linked `part_of`. `key` makes a
+        repeated call harmless. Raises as `report` and `open_case` do; nothing is changed then.
         """
         words = [_word(child, facts, about_staff) for child in children]
         _refuse_twice(words)
@@ -84,7 +84,7 @@ class Incidents(Worlds):
             self._link_parts(tx, now, by, number, others)
             answer = Incident(number, now, tuple(receipts[place] for place in range(len(words))))
             once.keep({"number": number, "at": now.isoformat(), "receipts": list(answer.receipts)}, now)
-        log("incident.opened", case=number, children=len(words))
+        log("incident.opened", case=number)   # how many children there are is a fact about the event
         return answer
 
     def _incident(self, tx: Tx, now: datetime, by: str, unit: str, form: Mapping[str, Any]) -> str:
@@ -122,8 +122,8 @@ def _word(child: Mapping[str, Any], facts: str, about_staff: Sequence[str]) -> d
         if name not in _WORD:
             raise BadInput(f"A child of a group event has no field {said(name)!r}.", way_out=f"Known fields: {', '.join(_WORD)}.")
     word: dict[str, Any] = {"subject": None, "cues": [], "danger_now": False, "with_child": None, **child}
-    return {**word, "facts": child.get("facts") or facts, "about_staff": list(child.get("about_staff") or about_staff),
-            "cues": list(word["cues"])}
+    concerned = dict.fromkeys([*about_staff, *(child.get("about_staff") or ())])
+    return {**word, "facts": child.get("facts") or facts, "about_staff": list(concerned), "cues": list(word["cues"])}
 
 
 def _refuse_twice(words: Sequence[Mapping[str, Any]]) -> None:

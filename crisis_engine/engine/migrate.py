@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crisis_engine import definitions
 from crisis_engine.core.check import check_together, check_workflow
-from crisis_engine.core.errors import BadInput, CommandRejected, DefinitionError, NotFound, said
+from crisis_engine.core.errors import BadInput, CommandRejected, DefinitionError, NotAllowed, NotFound, said
 from crisis_engine.core.events import Migrated
 from crisis_engine.core.evolve import fold
 from crisis_engine.core.migrate import hindrance, migrate, revert
@@ -119,6 +120,8 @@ class Migrating(Pinned):
                 raise CommandRejected("A migration takes two operators.", way_out="Let another operator apply it.")
             if tx.overtaken(one):
                 raise CommandRejected("A later migration stands above this one.", way_out="Propose it anew.")
+            if one.confirmed_by is None:
+                self._still_operator(tx, now, one.proposed_by)
             tx.confirm_migration(number, by, now)
             one = self._known(tx, number)
         report = MigrationReport(one.origin, one.target, one.id)
@@ -128,6 +131,13 @@ class Migrating(Pinned):
             self._each(before, after, by, report, self._decide(one, before, after), write=True, undo=one.reverts is not None)
         log("migration.applied", by=by, id=number, cases=report.cases, stuck=len(report.stuck))
         return report
+
+    def _still_operator(self, tx: Tx, now: datetime, proposer: str) -> None:
+        """Refuse what somebody proposed who may not any more: two who may today have to want it."""
+        try:
+            self._allow(tx, now, proposer, "procedure.migrate")
+        except NotAllowed:
+            raise CommandRejected("Whoever proposed this migration is no operator any more.", way_out="Propose it anew.") from None
 
     def _decide(self, one: Migration, before: Procedure, after: Procedure) -> Decide:
         signed = {"by": one.confirmed_by or "", "second": one.proposed_by}

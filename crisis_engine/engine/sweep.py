@@ -138,11 +138,10 @@ def sweep(
     counts.failed |= counts.held.intersection(failing.tries) - {HANDING}
     failing.note(counts.failed | counts.held, now)
     if counts.failed:
-        _tell(store, sources, now, counts)
+        _tell(store, sources, now, counts.failed, "sweep_failed", counts)
     if counts.waited[0] > OUTAGE:
         log("sweep.outage", waited_s=int(counts.waited[0].total_seconds()))
-        with store.writing() as tx:
-            tell_watchers(tx, sources, now, {counts.waited[1]}, "sweep_gap")
+        _tell(store, sources, now, {counts.waited[1]}, "sweep_gap", counts)
     with store.reading() as tx:
         next_at = tx.next_at()
     if counts.cases or counts.failed:
@@ -172,15 +171,15 @@ def _batches(
     return True
 
 
-def _tell(store: Store | HostStore, sources: Sources, now: datetime, counts: Counts) -> None:
-    """Tell the watchers of what failed; whoever keeps a case locked may keep a notice about it from being written too."""
+def _tell(store: Store | HostStore, sources: Sources, now: datetime, rows: set[int], what: str, counts: Counts) -> None:
+    """Tell the watchers; whoever keeps a case locked may keep a notice about it from being written too."""
     try:
         with store.writing() as tx:
-            tell_watchers(tx, sources, now, counts.failed, "sweep_failed")
+            tell_watchers(tx, sources, now, rows, what)
     except Busy:
         if not counts.beside:
             raise
-        log("sweep.failed_untold", cases=len(counts.failed))
+        log("sweep.untold", what=what, cases=len(rows))
 
 
 def _held(store: Store | HostStore, ids: list[int], now: datetime) -> set[int]:

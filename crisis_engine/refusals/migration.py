@@ -10,6 +10,7 @@ MIGRATIONS: Mapping[str, str] = {
     "A migration takes two operators.": "换版须两名管理员。",
     "Let another operator apply it.": "请另一名管理员应用。",
     "A later migration stands above this one.": "此后已有另一次换版。",
+    "Whoever proposed this migration is no operator any more.": "提出换版的人已不再是管理员。",
     "Propose it anew.": "请重新提出。",
     "There is no migration {number}.": "没有编号为 {number} 的换版。",
     "Check the id that proposing it gave.": "请核对提出时给出的编号。",
