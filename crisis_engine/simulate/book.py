@@ -76,8 +76,9 @@ class Book:
     # ---- the roster as it changes ---------------------------------------------------------------------------------------
 
     def add_absence(self, absence: Absence) -> None:
-        """Note that somebody is away."""
-        self.absences[absence.person] = (*self.absences.get(absence.person, ()), absence)
+        """Note that somebody is away. One that begins at the same moment takes the place of the first: it is said anew how long."""
+        others = (one for one in self.absences.get(absence.person, ()) if one.begins_at != absence.begins_at)
+        self.absences[absence.person] = (*others, absence)
         self._resolver = self._turns = None
 
     def end_duty(self, role: str, unit: str, at: datetime, person: str | None = None) -> tuple[str, ...]:
