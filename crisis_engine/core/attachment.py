@@ -163,7 +163,7 @@ def _wav(content: bytes) -> bool:
 def _office(folder: str) -> Callable[[bytes], bool]:
     """Return whether content is an office document whose parts lie in this folder, without macros."""
     def check(content: bytes) -> bool:
-        names = set(_names_in_zip(content))
+        names = _names_in_zip(content)
         own = [name for name in names if name.startswith(f"{folder}/")]
         return "[Content_Types].xml" in names and bool(own) and not any(name.lower().endswith("vbaproject.bin") for name in names)
 
@@ -175,20 +175,19 @@ _END, _ENTRY = b"PK\x05\x06", b"PK\x01\x02"
 _END_BYTES, _ENTRY_BYTES, _COMMENT_MOST = 22, 46, 65_535
 
 
-def _names_in_zip(content: bytes) -> Iterator[str]:
-    """Yield the names in a zip's directory; none where there is no whole one. Nothing is unpacked."""
-    if content[:4] != b"PK\x03\x04":
-        return
+def _names_in_zip(content: bytes) -> frozenset[str]:
+    """Return the names in a zip's directory; none where there is no whole one. Nothing is unpacked."""
     end = content.rfind(_END, max(0, len(content) - _END_BYTES - _COMMENT_MOST))
-    if end < 0:
-        return
-    place = int.from_bytes(content[end + 16:end + 20], "little")
+    if content[:4] != b"PK\x03\x04" or end < 0 or len(content) < end + _END_BYTES:
+        return frozenset()
+    place, found = int.from_bytes(content[end + 16:end + 20], "little"), []
     for _ in range(int.from_bytes(content[end + 10:end + 12], "little")):
         if content[place:place + 4] != _ENTRY:
-            return
+            return frozenset()
         name, extra, comment = (int.from_bytes(content[place + at:place + at + 2], "little") for at in (28, 30, 32))
-        yield content[place + _ENTRY_BYTES:place + _ENTRY_BYTES + name].decode("utf-8", "replace")
+        found.append(content[place + _ENTRY_BYTES:place + _ENTRY_BYTES + name].decode("utf-8", "replace"))
         place += _ENTRY_BYTES + name + extra + comment
+    return frozenset(found)
 
 
 SORTS: Mapping[str, Callable[[bytes], bool]] = MappingProxyType({

@@ -28,7 +28,7 @@ def sealed_row(key: DataKey, number: str, case_id: int, at: int, one: Kept) -> t
 
 
 def _at(number: str, seq: int, n: int, digest: str) -> bytes:
-    return place("crisis_attachment", "content", f"{number}/{seq}/{n}/{digest}")
+    return place("crisis_attachment", "content", f"{number}/{seq}/{n}/" + digest)   # joined: a hash that was just opened formats as a mask
 
 
 def _padded(content: bytes) -> bytes:
