@@ -26,7 +26,7 @@ FACTS: Mapping[str, Fact] = MappingProxyType({
     "printed": Fact(0, {"zh": "打印日期", "en": "printed on"}),
     "printed_by": Fact(0, {"zh": "打印人", "en": "printed by"}),
     "child": Fact(1, {"zh": "学生姓名", "en": "pupil's name"}),
-    "ref": Fact(1, {"zh": "学籍编号", "en": "pupil's id"}),
+    "ref": Fact(1, {"zh": "学生编号", "en": "pupil's id"}),
     "guardians": Fact(1, {"zh": "监护人及联系方式", "en": "guardians and how to reach them"}),
     "addressee": Fact(1, {"zh": "接收机构", "en": "addressee"}),
 })

@@ -79,7 +79,7 @@ class Printing(Reading):
             sight = granted(_may_print(world, case), by, "case.print", case.number)
             document = _named(world.procedure.workflow.documents, name, case, world.procedure)
             if document.secrecy > sight.reads:
-                raise NotAllowed(f"{by} may not print {document.name}: it holds more than this person may read.",
+                raise NotAllowed(f"The document {document.name} holds more than {by} may read.",
                                  way_out="Let whoever may read it print it.")
             _refuse_now(case, world.procedure, document)
             page = page_of(_filled(tx, document, world.procedure, case, by, now), LANGS[lang])
@@ -173,7 +173,8 @@ class _Facts:
         return self._unit_of_kind("school")
 
     def _class(self) -> str:
-        return " ".join(part for part in (self._unit_of_kind("grade"), self._unit_of_kind("class")) if part)
+        grade, own = self._unit_of_kind("grade"), self._unit_of_kind("class")
+        return own if own.startswith(grade) else f"{grade} {own}".strip()
 
     def _unit_of_kind(self, kind: str) -> str:
         names = self.case.unit.split("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import unicodedata
 from collections.abc import Sequence
 from hashlib import sha256
 from html import escape
@@ -20,7 +21,6 @@ body { margin: 0 auto; max-width: 174mm; line-height: 1.45 }
 h1 { font-size: 18pt; text-align: center; margin: 0 0 1mm; string-set: number attr(data-number) }
 h2 { font-size: 11pt; margin: 4mm 0 1mm; padding-bottom: .5mm; border-bottom: .4mm solid #000; break-after: avoid }
 .number { text-align: right; font-size: 9pt; margin: 0 0 2mm }
-section { break-inside: auto }
 dl { margin: 0; display: table; width: 100%; border-collapse: collapse }
 dl > div { display: table-row; break-inside: avoid }
 dt, dd { display: table-cell; padding: 1.2mm 1.5mm; vertical-align: top; border: .2mm solid #555 }
@@ -31,7 +31,7 @@ p { margin: 1.5mm 0; white-space: pre-wrap; overflow-wrap: anywhere; orphans: 3;
 .stamp, .signature { color: #777; font-size: 9pt; vertical-align: bottom; text-align: right }
 .box { display: inline-block; width: 3.2mm; height: 3.2mm; border: .3mm solid #000; margin-right: 2mm; vertical-align: -.3mm }
 .cut { border-top: .3mm dashed #000; margin: 7mm 0 3mm; text-align: center; font-size: 8pt; color: #444; break-after: avoid }
-.torn { break-inside: avoid }
+.whole { break-inside: avoid }
 .care { font-size: 8pt; color: #444; margin-top: 4mm }
 """
 """All of the page's style; its hash stands in the page's own policy, so that no other style and no script at all is taken."""
@@ -63,25 +63,35 @@ def _section(section: Section, langs: Sequence[str]) -> str:
             open_list = is_row
         rows.append(_entry(entry, langs))
     rows.append("</dl>" if open_list else "")
-    return f'{cut}<section{" class=" + chr(34) + "torn" + chr(34) if section.cut else ""}><h2>{_said(section.label, langs)}</h2>{"".join(rows)}</section>\n'
+    # what is signed or torn off stays on one side of the paper
+    whole = ' class="whole"' if section.cut or any(entry.kind in {"signature", "stamp", "box"} for entry in section.entries) else ""
+    return f"{cut}<section{whole}><h2>{_said(section.label, langs)}</h2>{''.join(rows)}</section>\n"
 
 
 def _entry(entry: Entry, langs: Sequence[str]) -> str:
-    label = _said(entry.label, langs)
     if entry.kind == "text":
-        return f"<p>{label}</p>"
+        return f"<p>{_said(entry.label, langs, '<br>')}</p>"
+    label = _said(entry.label, langs)
     if entry.kind == "box":
         return f'<p><span class="box"></span>{label}</p>'
     if entry.kind == "value":
         value = _said(entry.value, langs)
-        return f"<div><dt>{label}</dt><dd{'' if value else ' class=' + chr(34) + 'line' + chr(34)}>{value}</dd></div>"
+        blank = "" if value else ' class="line"'
+        return f"<div><dt>{label}</dt><dd{blank}>{value}</dd></div>"
     note = _word(f"sheet.{entry.kind}", langs) if entry.kind in {"date", "signature", "stamp"} else ""
     return f'<div><dt>{label}</dt><dd class="{entry.kind}">{note}</dd></div>'
 
 
 def _said(words: Words, langs: Sequence[str], between: str = " / ") -> str:
     """Return words in these languages, each once, as text that cannot be anything else."""
-    return between.join(dict.fromkeys(escape(words[lang]) for lang in langs if words.get(lang)))
+    return between.join(dict.fromkeys(escape(_seen(words[lang])) for lang in langs if words.get(lang)))
+
+
+def _seen(text: str) -> str:
+    """Return a text in which nothing is hidden: a turn of the direction, by which a line reads as another, is shown as its number."""
+    return "".join(
+        char if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Zl", "Zp"} else f"<{ord(char):04X}>" for char in text
+    )
 
 
 def _word(key: str, langs: Sequence[str]) -> str:

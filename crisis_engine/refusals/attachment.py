@@ -28,7 +28,7 @@ ATTACHMENTS: Mapping[str, str] = {
     "See `crisis attachment` for those that you may read.": "用 `crisis attachment` 查看您可以查阅的附件。",
     "There is no language {language} for a document.": "文书没有语言 {language}。",
     "Choose zh, en or both.": "可选 `zh`、`en` 或 `both`。",
-    "{by} may not print {document}: it holds more than this person may read.": "{by} 不能打印 {document}：其中有此人不能查阅的内容。",
+    "The document {document} holds more than {by} may read.": "文书 {document} 中有 {by} 不能查阅的内容。",
     "Let whoever may read it print it.": "请由可以查阅的人打印。",
     "{document} cannot be printed yet: first comes {moves_names}.": "{document} 还不能打印：先要办理 {moves_names}。",
     "{document} is not printed in the stage {stage}.": "阶段 {stage} 不打印 {document}。",
@@ -38,6 +38,9 @@ ATTACHMENTS: Mapping[str, str] = {
     "Name one: {known_names}.": "请写明：{known_names}。",
     "There is no document {document} here.": "这里没有文书 {document}。",
     "Known documents: {known_names}.": "已有的文书：{known_names}。",
+    "No font of this machine has all characters of this page: the PDF would have holes.": "本机没有包含这些文字的字体，PDF 会缺字。",
+    "Install a font with Chinese, such as Noto Serif CJK, or write an .html and print it with a browser.":
+        "请安装中文字体，如 `Noto Serif CJK`，或存为 `.html`，用浏览器打印。",
     "WeasyPrint is not installed, so no PDF can be made.": "没有安装 `WeasyPrint`，不能生成 PDF。",
     "Install crisis-engine[print] and Pango, or write an .html and print it with a browser.":
         "请安装 `crisis-engine[print]` 和 `Pango`，或存为 `.html`，用浏览器打印。",

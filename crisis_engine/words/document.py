@@ -40,7 +40,7 @@ DOCUMENTS: Mapping[str, tuple[str, str]] = MappingProxyType({
     # ---- on the paper ------------------------------------------------------------------------------------------------------
     "sheet.number": ("编号", "No."),
     "sheet.cut": ("沿此线剪开，填好后交回", "cut here, fill in and give back"),
-    "sheet.date": ("年　月　日", "date"),
+    "sheet.date": ("年　月　日", "year    month    day"),
     "sheet.signature": ("（签名）", "(signature)"),
     "sheet.stamp": ("（盖章）", "(stamp)"),
     "sheet.care": ("本件含未成年人个人信息，仅供所列用途，请妥善保管，用后销毁或归档。",
