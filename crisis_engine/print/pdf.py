@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from threading import Lock
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 from crisis_engine.core.errors import BadInput
 
@@ -26,9 +26,10 @@ def pdf_of(page: str) -> bytes:
     Nothing is fetched while it is drawn, for a page needs nothing from elsewhere, and nothing of it is logged. BadInput where
     WeasyPrint, or what it stands on (Pango), is not installed, and where no font has the page's characters.
     """
-    html: Any = _weasyprint().HTML
+    weasyprint: Any = _weasyprint()
+    nothing = weasyprint.urls.URLFetcher(allowed_protocols=(), allow_redirects=False)
     with _unlogged() as listener:
-        data = bytes(html(string=page, url_fetcher=_refuse).write_pdf(pdf_tags=True, pdf_identifier=b"crisis-engine"))
+        data = bytes(weasyprint.HTML(string=page, url_fetcher=nothing).write_pdf(pdf_tags=True, pdf_identifier=b"crisis-engine"))
     if listener.lacking:
         raise BadInput("No font of this machine has all characters of this page: the PDF would have holes.",
                        way_out="Install a font with Chinese, such as Noto Serif CJK, or write an .html and print it with a browser.")
@@ -76,9 +77,3 @@ def _unlogged() -> Iterator[_Listener]:
             for logger, handlers, propagate, level in before:
                 logger.handlers, logger.propagate = handlers, propagate
                 logger.setLevel(level)
-
-
-def _refuse(url: str, *_more: Any, **_named: Any) -> NoReturn:  # noqa: ANN401 - as WeasyPrint calls it
-    del url
-    msg = "nothing is fetched"
-    raise ValueError(msg)
