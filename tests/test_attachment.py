@@ -9,6 +9,7 @@ import sqlite3
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -339,7 +340,7 @@ def test_any_single_flipped_byte_of_stored_content_is_found(city: City, data: st
 
 
 names = st.one_of(
-    st.text(max_size=NAME_MOST + 5), st.sampled_from(["a.pdf", "a.jpg", "a.txt", "A.DOCX", "../x.png", "x.wav", "x.m4a", "x.mp3", "x.xlsx"]),
+    st.text(max_size=NAME_MOST + 5), st.sampled_from(["a.pdf", "a.jpg", "a.txt", "A.DOCX", "../x.png", "x.wav", "x.mp3", "x.xlsx"]),
     st.tuples(st.text(max_size=20), st.sampled_from(sorted(SORTS))).map(".".join),
 )
 heads = st.sampled_from([b"", *(sample([sort]).content for sort in SORTS)])
@@ -352,11 +353,14 @@ def test_whatever_bytes_are_given_they_are_refused_or_read_back_identical(city: 
         told(city).act(CLASS_TEACHER, "agree")
     track = next(one.number for one in city.engine.queue(by=CLASS_TEACHER) if one.stage in {"agreed", "partly"})
     before = len(rows(city))
+    refusal = ""
     try:
         city.engine.act(track, "agree_in_part", by=CLASS_TEACHER, fields={"what": "x", "proof": Attachment(name, head + rest)})
     except BadInput as refused:
+        refusal = str(refused)
+    if refusal:
         assert len(rows(city)) == before
-        assert len(name) < 12 or name not in f"{refused}"
+        assert len(name) < 12 or name not in refusal
         return
     city.engine.act(track, "agree", by=CLASS_TEACHER)
     last = city.engine.attachments(track, by=COUNSELOR)[-1]
@@ -529,7 +533,7 @@ def test_a_dossier_carries_what_its_reader_may_read_and_proves_it(both: City) ->
         if "stray" in changed:
             other["attachments/9-9.pdf"] = PDF
         manifest = json.loads(other["manifest.json"])
-        manifest["files"] = {key: verify.hashlib.sha256(value).hexdigest() for key, value in other.items() if key != "manifest.json"}
+        manifest["files"] = {key: sha256(value).hexdigest() for key, value in other.items() if key != "manifest.json"}
         other["manifest.json"] = verify.canonical(manifest).encode()
         return {(str(where), what) for where, what in verify.check(verify.archive_of(other, manifest["until"])).problems}
 
@@ -597,7 +601,7 @@ def test_the_console_attaches_lists_and_saves(shell: Any, tmp_path: Path, city: 
     assert not (tmp_path / "other.pdf").exists()
 
 
-def test_the_console_refuses_what_is_no_file_before_anything_is_changed(shell: Any, tmp_path: Path, city: City) -> None:  # noqa: ANN401
+def test_the_console_refuses_what_is_no_file_before_it_is_read(shell: Any, tmp_path: Path, city: City) -> None:  # noqa: ANN401
     (tmp_path / "folder.pdf").mkdir()
     os.mkfifo(tmp_path / "pipe.pdf")
     (tmp_path / "empty.pdf").touch()
@@ -606,8 +610,9 @@ def test_the_console_refuses_what_is_no_file_before_anything_is_changed(shell: A
     (tmp_path / "page.pdf").write_bytes(b"<html>")
     version = Story(city, shell.number).case.version
     for lang, says in {
-        "en": {"missing.pdf": "cannot be read", "folder.pdf": "no plain file", "pipe.pdf": "no plain file", "empty.pdf": "the file is empty",
-               "huge.pdf": "has 42,949,672,960 bytes; at most 10,485,760 are kept", "page.pdf": "not what its name says"},
+        "en": {"missing.pdf": "cannot be read", "folder.pdf": "no plain file", "pipe.pdf": "no plain file",
+               "empty.pdf": "the file is empty", "huge.pdf": "has 42,949,672,960 bytes; at most 10,485,760 are kept",
+               "page.pdf": "not what its name says"},
         "zh": {"missing.pdf": "无法读取要附的文件", "folder.pdf": "不是普通文件", "pipe.pdf": "不是普通文件", "empty.pdf": "文件是空的",
                "huge.pdf": "最多 10,485,760 字节", "page.pdf": "文件内容与文件名所示的类型（pdf）不符"},
     }.items():

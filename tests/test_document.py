@@ -68,8 +68,8 @@ def test_the_slip_is_printed_once_it_was_stamped_and_says_what_the_hospital_need
     assert city.engine.case(slip.number, by=COUNSELOR).prints == ("referral_slip",)
     slip.act(COUNSELOR, "consent", form="authorisation", escort=[CLASS_TEACHER]).act(COUNSELOR, "send", partner=HOSPITAL)
     page = Page(city.engine.document(slip.number, by=COUNSELOR))
-    for words in ("学生心理健康转介单", slip.number, "示例学生42", "浉河区第三示例中学", "七年级2班", STATE, "浉河区示例医院", "示例班主任11",
-                  "书面授权", "委托书", "（盖章）", "回执", "gd-42@example.invalid"):
+    for words in ("学生心理健康转介单", slip.number, "示例学生42", "浉河区第三示例中学", "七年级2班", STATE, "浉河区示例医院",
+                  "示例班主任11", "书面授权", "委托书", "（盖章）", "回执", "gd-42@example.invalid"):
         assert words in page.text, words
     for words in ("听同学说的", "提出时", "red", "红色", "旧伤", "old_scars", "[secret]"):
         assert words not in page.text, words
@@ -158,7 +158,8 @@ def test_whoever_reads_less_than_the_document_holds_does_not_print_it_with_holes
 def test_the_record_of_a_mandatory_report_is_for_whoever_reads_tier_4(city: City) -> None:
     case = city.report(cues=["suicide_words"])
     track = open_track(city, case, "mandatory_report_v1", by=LAW_VICE_PRINCIPAL, facts="身上有伤")
-    track.act(LAW_VICE_PRINCIPAL, "report_to_police", category="family_violence", at=city.clock(), decided=[LAW_VICE_PRINCIPAL], receipt="A-1")
+    form = {"category": "family_violence", "at": city.clock(), "decided": [LAW_VICE_PRINCIPAL], "receipt": "A-1"}
+    track.act(LAW_VICE_PRINCIPAL, "report_to_police", **form)
     text = Page(city.engine.document(track.number, "report_form", by=LAW_VICE_PRINCIPAL)).text
     assert "家庭暴力、虐待" in text
     assert "A-1" in text
@@ -216,7 +217,8 @@ def line(doc: dict[str, Any]) -> dict[str, Any]:
     (lambda doc: line(doc).update(size=3), "document.referral_slip.part[2].lines[1].size", "not known"),
     (lambda doc: doc["move"]["stamp"].update(prints="referal_slip"), "move.stamp.prints", 'Did you mean "referral_slip"?'),
     (lambda doc: doc["move"]["stamp"].pop("prints"), "document.referral_slip", "no move prints"),
-    (lambda doc: doc["document"]["referral_slip"].update(secrecy=0), "document.referral_slip.part[1].lines[1].fact", "child is of secrecy 1"),
+    (lambda doc: doc["document"]["referral_slip"].update(secrecy=0), "document.referral_slip.part[1].lines[1].fact",
+     "child is of secrecy 1"),
     (lambda doc: doc["document"]["referral_slip"].update(part=[]), "document.referral_slip.part", "nothing stands"),
     (lambda doc: doc["document"]["referral_slip"].update({"in": ["snet"]}), "document.referral_slip.in", 'Did you mean "sent"?'),
     (lambda doc: doc["document"]["referral_slip"].update({"in": []}), "document.referral_slip.in", "no stage"),

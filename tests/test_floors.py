@@ -35,9 +35,9 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("core.access", "core.check", "core.check_track", "core.deadline", "core.evolve", "core.form", "core.guard", "core.network",
         "core.order", "core.parse_*", "core.pen", "core.policy", "core.procedure", "core.resolve", "core.retention", "core.screening",
         "core.stricter", "core.workflow", "core.world"),
-    1: ("core", "core.attachment", "core.calendar", "core.case", "core.checkpoint", "core.commands", "core.document", "core.draft", "core.errors", "core.events", "core.merkle",
-        "core.model", "core.secret", "core.spreadsheet", "core.tally", "refusals", "refusals.*", "words", "words.*", "policies",
-        "workflows"),
+    1: ("core", "core.attachment", "core.calendar", "core.case", "core.checkpoint", "core.commands", "core.document", "core.draft",
+        "core.errors", "core.events", "core.merkle", "core.model", "core.secret", "core.spreadsheet", "core.tally", "refusals",
+        "refusals.*", "words", "words.*", "policies", "workflows"),
 }  # fmt: skip
 
 # package -> the only rooms that may import it

@@ -163,8 +163,8 @@ def _move(key: str, move: MoveDef) -> Iterator[tuple[str, Facet]]:
         "fields": Facet("moves", tuple(_field(field) for field in move.fields)),
         "sets": Facet("moves", tuple(f"{name} = {str(value).lower()}" for name, value in move.sets.items())),
         "tier": Facet("moves", move.tier or ""), "lead": Facet("moves", move.lead or ""), "when": Facet("moves", move.when or ""),
-        "checklist": Facet("moves", move.checklist or ""), "prints": Facet("moves", move.prints or ""), "instead": Facet("moves", move.instead),
-        "up": Facet("moves", move.up), "signal": Facet("moves", move.signal),
+        "checklist": Facet("moves", move.checklist or ""), "prints": Facet("moves", move.prints or ""),
+        "instead": Facet("moves", move.instead), "up": Facet("moves", move.up), "signal": Facet("moves", move.signal),
     }
     yield from ((f"{key}.{name}", facet) for name, facet in plain.items() if facet.value)
 

@@ -96,7 +96,8 @@ def workflow_schema() -> Schema:
     """Return the schema of `workflows/NAME_vN.toml`."""
     stages = {"anyOf": [WORD, WORDS]}
     field = _table({
-        "name": WORD, "label": LABEL, "type": _one_of(sorted(FIELD_TYPES)), "of": {"anyOf": [WORD, *(_list_of(_one_of(sorts)) for sorts in SORTS_OF.values())]},
+        "name": WORD, "label": LABEL, "type": _one_of(sorted(FIELD_TYPES)),
+        "of": {"anyOf": [WORD, *(_list_of(_one_of(sorts)) for sorts in SORTS_OF.values())]},
         "required": FLAG, "secrecy": _number(0, SECRECY_MOST), "min": _number(1, ITEMS_MOST), "max": _number(1, BYTES_LIMIT),
     }, ("name", "type", "secrecy"))
     fields: Schema = {"type": "array", "items": field}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 AT = "@"
 """What begins the value of a field that is a file."""
 
-_EXAMPLE = ("crisis report --as p-71 --unit xinyang/shihe/no-3/g7/c2 --subject stu-42 --facts \"He has not slept for a week\"\n"
+_EXAMPLE = ('crisis report --as p-71 --unit xinyang/shihe/no-3/g7/c2 --subject stu-42 --facts "He has not slept for a week"\n'
             "crisis attachment next --as p-11")
 
 

@@ -13,9 +13,8 @@ from crisis_engine.cli.console import Console
 from crisis_engine.cli.failure import bad_input
 
 _EXAMPLE = (
-    "crisis report --as p-71 --unit xinyang/shihe/no-3/g7/c2 --subject stu-42 --facts \"He has not slept for a week\"\n"
-    "crisis open referral_v1 --parent next --as p-31\n"
-    "crisis print \"$(crisis cases --as p-31 --json | python -c 'import json, sys; print(json.load(sys.stdin)[-1][\"number\"])')\" --as p-31"
+    'crisis report --as p-71 --unit xinyang/shihe/no-3/g7/c2 --subject stu-42 --facts "He has not slept for a week"\n'
+    "crisis print next --as p-11"
 )
 
 

@@ -152,8 +152,9 @@ def lift(
 def _zip(found: dict[str, Any]) -> bytes:
     """Return a zip of the data as JSON and of a page in each language that says what it is and shows it line by line."""
     packed = io.BytesIO()
-    files = {f"attachments/{case['number']}-{name}": b64decode(text) for case in found["cases"] for name, text in case["attachments"].items()}
-    found = {**found, "cases": [{**case, "attachments": sorted(case["attachments"])} for case in found["cases"]]}
+    cases = found["cases"]
+    files = {f"attachments/{case['number']}-{name}": b64decode(text) for case in cases for name, text in case["attachments"].items()}
+    found = {**found, "cases": [{**case, "attachments": sorted(case["attachments"])} for case in cases]}
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         parts: dict[str, str | bytes] = {"data.json": json.dumps(found, ensure_ascii=False, indent=2, default=str) + "\n"}
         parts |= {f"{lang}.txt": _page(found, lang) for lang in ("zh", "en")}

@@ -22,7 +22,8 @@ class Pen:
     """Collects what one decision does to one case. Nothing outside changes until the store appends it."""
 
     __slots__ = (
-        "attached", "before", "bounds", "by", "case", "events", "heard", "met", "notices", "now", "number", "procedure", "resolver", "triggers",
+        "attached", "before", "bounds", "by", "case", "events", "heard", "met", "notices", "now", "number", "procedure", "resolver",
+        "triggers",
     )
 
     def __init__(self, case: Case | None, number: str, procedure: Procedure, resolver: Resolver, by: str, now: datetime) -> None:

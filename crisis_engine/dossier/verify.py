@@ -258,21 +258,25 @@ def _one(found: Found, record: dict[str, Any], header: str, number: int, prev: b
         found.bad(number, "hash")
     commit = values.get("commit")
     if "payload" in record:
-        salt = bytes.fromhex(record["salt"])
-        body = salt + record["payload"].encode()
-        whole = len(salt) == SALT_BYTES and salt.hex() == record["salt"] and parsed(record["payload"]) is not None
-        if not whole or hashlib.sha256(body).hexdigest() != commit:
-            found.bad(number, "commit")
-        found.shown += 1
-        for value in parsed(record["payload"]).values():
-            if isinstance(value, dict) and set(value) == DESCRIBED:
-                found.attached[attachment_file(value)] = number, str(value["sha256"]), int(value["size"])
+        _content(found, record, number, commit)
     elif (commit is None) == ("absent" in record):   # a content is shown, or it is said why not
         raise Wrong
     if "absent" in record:
         found.absent[record["absent"]] += 1
     found.records.append((number, values, record.get("payload")))
     return str(values["at"])
+
+
+def _content(found: Found, record: dict[str, Any], number: int, commit: str | None) -> None:
+    """Check that what is shown of a record is what was committed to, and note the attachments that it names."""
+    salt, payload = bytes.fromhex(record["salt"]), parsed(record["payload"])
+    whole = len(salt) == SALT_BYTES and salt.hex() == record["salt"]
+    if not whole or hashlib.sha256(salt + record["payload"].encode()).hexdigest() != commit:
+        found.bad(number, "commit")
+    found.shown += 1
+    for value in payload.values():
+        if isinstance(value, dict) and set(value) == DESCRIBED:
+            found.attached[attachment_file(value)] = number, str(value["sha256"]), int(value["size"])
 
 
 def attachment_file(description: Mapping[str, Any]) -> str:

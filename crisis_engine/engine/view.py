@@ -120,7 +120,10 @@ class MoveView:
         """Return plain data."""
         return {
             "move": self.name, "label": dict(self.label), "possible": self.possible, "why_not": self.why_not, "second": self.second,
-            "fields": [{"name": f.name, "type": f.type, "of": f.of or (list(f.sorts) or None), "required": f.required, "label": dict(f.label)} for f in self.fields],
+            "fields": [
+                {"name": f.name, "type": f.type, "of": f.of or (list(f.sorts) or None), "required": f.required, "label": dict(f.label)}
+                for f in self.fields
+            ],
         }
 
 

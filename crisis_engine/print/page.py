@@ -36,7 +36,8 @@ p { margin: 1.5mm 0; white-space: pre-wrap; overflow-wrap: anywhere; orphans: 3;
 """
 """All of the page's style; its hash stands in the page's own policy, so that no other style and no script at all is taken."""
 
-POLICY = f"default-src 'none'; style-src 'sha256-{base64.b64encode(sha256(STYLE.encode()).digest()).decode()}'; base-uri 'none'; form-action 'none'"
+_HASH = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
+POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'"
 
 
 def page_of(sheet: Sheet, langs: Sequence[str]) -> str:

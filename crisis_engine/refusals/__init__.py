@@ -29,7 +29,9 @@ from crisis_engine.words import knows, say
 
 __all__ = ["TABLE", "in_chinese"]
 
-TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF, **NOTICES, **MIGRATIONS, **CLOCKWORK, **TRACKS, **ATTACHMENTS}
+TABLE: Mapping[str, str] = {
+    **RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF, **NOTICES, **MIGRATIONS, **CLOCKWORK, **TRACKS, **ATTACHMENTS,
+}
 """Each sentence of the engine with its values named, and its Chinese."""
 
 _HOLE = re.compile(r"\{(\w+)\}")

@@ -63,13 +63,15 @@ class AttachmentRows(KeyRows):
         envelope = self._value(_CONTENT, number=number, seq=description["seq"], n=description["n"])
         key = self._key(CASE, number)
         if envelope is None and key is not None:
-            raise StoreError("An attachment of this case is missing in the database.", way_out="Run `crisis doctor`, then compare with a backup.")
+            raise StoreError("An attachment of this case is missing in the database.",
+                             way_out="Run `crisis doctor`, then compare with a backup.")
         body = unseal(key, envelope, _at(number, description["seq"], description["n"], description["sha256"])) if envelope else None
         if body is None:
             return None
         content = _unpadded(body)
         if len(content) != description["size"] or sha256(content).hexdigest() != description["sha256"]:
-            raise StoreError("An attachment in the database is not what was attached.", way_out="Run `crisis doctor`, then compare with a backup.")
+            raise StoreError("An attachment in the database is not what was attached.",
+                             way_out="Run `crisis doctor`, then compare with a backup.")
         return content
 
     def attachment_flaws(

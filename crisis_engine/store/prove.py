@@ -148,7 +148,7 @@ class Walk:
         number = _printable(number) or f"#{case_id}"
         return Seen(case_id, number, len(records), [], [Flaw(number, None, CHAIN, "there is a log but no case")])
 
-    def _one(
+    def _one(  # noqa: C901 (one branch for each thing that can be wrong)
         self, row: Sequence[Any], log: Iterator[Sequence[Any]] | Sequence[Sequence[Any]], clocks: Sequence[Sequence[Any]], files: list[Any],
     ) -> Seen:
         number, version, head = row[_NUMBER], row[_VERSION], row[_HEAD]
@@ -158,7 +158,7 @@ class Walk:
         folding: Folding | None = Folding()
         prev, seq, records = GENESIS, 0, 0
         described: list[Mapping[str, Any]] = []
-        closed = self.closed
+        whole = True   # every secret could be looked at
         for values in log:
             record = (number, *values[1:])
             if record[_SECRET] is None:
@@ -167,8 +167,8 @@ class Walk:
                 opened, sealed = self._open(RawRecord._make(record))
                 event, wrong = proven(opened, prev, seq + 1)
                 wrong += sealed
-                if not wrong and opened.secret is not None and _DESCRIBES in opened.secret:
-                    described += descriptions(json.loads(open_envelope(opened.secret)[SALT_BYTES:]))
+                whole = whole and not wrong and opened.secret is not None
+                described += _described(opened) if whole else ()
             prev, seq, records = record[_HASH], record[1], records + 1
             if wrong:
                 flaws += [Flaw(said, seq, CHAIN, what) for what in wrong]
@@ -188,7 +188,7 @@ class Walk:
         elif folding is not None and seq:
             flaws += self._folded(said, folding, row, clocks)
         if described or files:
-            flaws += self._attached(number, described, files, whole=self.closed == closed)
+            flaws += self._attached(number, described, files, whole=whole)
         return Seen(row[0], said, records, events, flaws)
 
     def _open(self, record: RawRecord) -> tuple[RawRecord, list[str]]:
@@ -230,6 +230,12 @@ class Walk:
             except CrisisError:
                 self._rules[digest] = None
         return self._rules[digest]
+
+
+def _described(opened: RawRecord) -> Iterator[Mapping[str, Any]]:
+    """Yield what the open secret of a record describes of its attachments."""
+    if opened.secret is not None and _DESCRIBES in opened.secret:
+        yield from descriptions(json.loads(open_envelope(opened.secret)[SALT_BYTES:]))
 
 
 _place = attrgetter("name", "n")

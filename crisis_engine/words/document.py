@@ -27,13 +27,16 @@ DOCUMENTS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "read.attachments": ("附件目录", "which attachments there are"),
     "read.document": ("打印文书", "a printed document"),
     "usage.attached": ("无法读取要附的文件：{reason}。", "The file to attach cannot be read: {reason}."),
-    "usage.attached.way_out": ("检查路径和权限；文件写成 --field 名称=@路径。", "Check the path and its rights; a file is written --field NAME=@PATH."),
+    "usage.attached.way_out": (
+        "检查路径和权限；文件写成 --field 名称=@路径。", "Check the path and its rights; a file is written --field NAME=@PATH."),
     "usage.attached_kind": ("要附的不是普通文件。", "What is to be attached is no plain file."),
     "usage.attached_kind.way_out": ("请附文件本身，不要写文件夹或管道。", "Attach the file itself, no folder and no pipe."),
-    "usage.attached_long": ("要附的文件有 {size} 字节；最多 {most} 字节。", "The file to attach has {size} bytes; at most {most} are kept."),
+    "usage.attached_long": (
+        "要附的文件有 {size} 字节；最多 {most} 字节。", "The file to attach has {size} bytes; at most {most} are kept."),
     "usage.attached_long.way_out": ("请压缩、降低扫描精度，或分成几个。", "Make it smaller, scan it coarser, or divide it."),
     "usage.attachment_out": ("附件编号和 --out 要一起写。", "An attachment's ID and --out go together."),
-    "usage.attachment_out.way_out": ("只看目录就都不写；要文件就写 7.1 --out 文件。", "Leave both out for the list; for the file write 7.1 --out FILE."),
+    "usage.attachment_out.way_out": (
+        "只看目录就都不写；要文件就写 7.1 --out 文件。", "Leave both out for the list; for the file write 7.1 --out FILE."),
     "usage.print_out": ("文书只存为 .html 或 .pdf。", "A document is written as .html or .pdf."),
     "usage.print_out.way_out": ("把 --out 的文件名改成这样结尾。", "Let the name after --out end so."),
 
