@@ -244,6 +244,10 @@ class Desk(Worlds):
         self._sources = fresh
         return fingerprint(policies)
 
+    def remember(self, units: int) -> None:
+        """Keep so many units with their people in memory (200,000 without): with more than these the cache begins anew."""
+        self._sources.most_units = units
+
     @property
     def channels(self) -> tuple[Channel, ...]:
         """What `deliver` sends by."""
