@@ -290,7 +290,7 @@ def _answer(world: World, case: Case, command: Act) -> Decision:
         pen.triggers.add(how)
         settle(pen)
         return Decision((pen,))
-    fields = check_fields(move, world.proposed.get(proposal.id, {}), world.procedure.workflow, world.procedure.policy)
+    fields = check_fields(move, world.proposed.get(proposal.id, {}), world.procedure.workflow, world.procedure.policy, proposed=True)
     world.procedure.graph.step(case.stage, move.name)
     proposer = replace(world, actor=Actor(proposal.by))
     _guard(proposer, case, move, fields)

@@ -27,7 +27,7 @@ REPORTER = "reporter"
 
 
 def secret_of(fields: Mapping[str, Any], **more: object) -> dict[str, Any]:
-    """Return the fields as they are sealed: text, numbers, lists; no objects."""
+    """Return the fields as they are sealed: text, numbers, lists; an attachment stays one until it has its place in the log."""
     return {name: _plain(value) for name, value in {**fields, **more}.items()}
 
 

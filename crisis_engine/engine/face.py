@@ -22,9 +22,11 @@ from crisis_engine.core.world import World
 from crisis_engine.store import Store, Stored, Tx
 
 from .again import again
+from .attachment import Attaching
 from .audit import Audit
 from .backtest import Backtest
 from .compliance import Compliance
+from .document import Printing, printable
 from .explain import Explaining
 from .export import Export
 from .forget import Forgetting, erased_lines
@@ -66,7 +68,9 @@ def open_engine(
     return engine
 
 
-class Engine(Audit, Backtest, Export, Compliance, Glass, Incidents, Secrecy, Forgetting, Post, Explaining, Migrating):
+class Engine(
+    Audit, Backtest, Export, Compliance, Glass, Incidents, Secrecy, Forgetting, Post, Explaining, Migrating, Attaching, Printing,
+):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------
@@ -235,6 +239,7 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Incidents, Secrecy, For
             case, world.procedure, world.now, reads=sight.reads, subject=child.ref if child is not None else None,
             links=self._links(tx, world), ended=self._ended(tx, row, world.procedure),
             shows=decision.shows if decision is not None else (), waits=decision.waits if decision is not None else False,
+            prints=printable(world, case),
         )
 
     def moves(self, number: str, *, by: str) -> list[MoveView]:

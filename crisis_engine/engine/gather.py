@@ -122,14 +122,17 @@ class Sources:
             return procedure.hash
         raise AssertionError
 
-    def procedure_for(self, tx: Tx, workflow: str, unit: str) -> Procedure:
-        """Return the procedure for a new case: the workflow with the policy of the nearest unit that chose one."""
+    def loaded_for(self, tx: Tx, workflow: str, unit: str) -> Procedure:
+        """Return the procedure that a new case there would get: the workflow with the policy of the nearest unit that chose one."""
         units = tx.units(paths(unit))
         chosen = [policy for path in paths(unit) if path in units and (policy := units[path].policy)]
-        digest = self._loadable(workflow, [*chosen, DEFAULT_POLICY])
-        procedure = self._procedures[digest]
-        if tx.definition(digest) is None:
-            tx.put_definition(digest, "procedure", f"{procedure.workflow.id}+{procedure.policy.id}", procedure.body,
+        return self._procedures[self._loadable(workflow, [*chosen, DEFAULT_POLICY])]
+
+    def procedure_for(self, tx: Tx, workflow: str, unit: str) -> Procedure:
+        """Return the procedure for a new case as `loaded_for` does, and keep its body in the database."""
+        procedure = self.loaded_for(tx, workflow, unit)
+        if tx.definition(procedure.hash) is None:
+            tx.put_definition(procedure.hash, "procedure", f"{procedure.workflow.id}+{procedure.policy.id}", procedure.body,
                               procedure.signed_moves)
         return procedure
 

@@ -100,7 +100,7 @@ def change_of(stored: Stored | None, pen: Pen) -> Change:
     """Return what the store appends for one pen."""
     return Change(
         before=stored, after=pen.case, events=tuple(pen.events), notices=tuple(pen.notices), two=pen.procedure.two,
-        sole=pen.procedure.workflow.one_open_per_subject,
+        sole=pen.procedure.workflow.one_open_per_subject, attached=tuple(pen.attached),
     )
 
 

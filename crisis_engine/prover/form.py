@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from crisis_engine.core.attachment import sample
 from crisis_engine.core.case import Case
 from crisis_engine.core.model import TIERS, Risk
 from crisis_engine.core.policy import Policy
@@ -79,6 +80,8 @@ def _values(  # noqa: C901, PLR0912 (one case for each type of field)
             yield from (clock.name for clock in (case.clocks if case else ()))
         case "unit":
             yield PARTNER
+        case "attachment":
+            yield sample(field.sorts)
         case "subject":
             yield OTHER_CHILD if case is not None and case.subject is not None else CHILD
         case _:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crisis_engine.core.events import Event
-from crisis_engine.store.key import CASE, KeyRows
+from crisis_engine.store.attachment import AttachmentRows
+from crisis_engine.store.key import CASE
 from crisis_engine.store.prove import Walk
 from crisis_engine.store.record import RawRecord, decode, unseal_envelope
 from crisis_engine.store.seal import DataKey
@@ -16,7 +17,7 @@ _RECORDS = (
 )
 
 
-class LogReads(KeyRows):
+class LogReads(AttachmentRows):
     """Everything that reads the log."""
 
     def events(self, number: str) -> list[Event]:
@@ -59,7 +60,7 @@ class LogReads(KeyRows):
 
     def walk(self) -> Walk:
         """Return the walk that proves cases one after another."""
-        return Walk(self.connection, self.open_record)
+        return Walk(self.connection, self.open_record, self.attachment_flaws)
 
     def verify(self, number: str | None = None) -> Iterator[str]:
         """Yield a sentence for each place where the log of one case, or of all, is not what was written; none when it is whole.

@@ -13,6 +13,7 @@ from .access import ACCESS
 from .audit import AUDIT
 from .author import AUTHOR
 from .daemon import DAEMON
+from .document import DOCUMENTS
 from .draw import DRAW
 from .explain import EXPLAIN
 from .field import FIELD
@@ -48,6 +49,6 @@ _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
     **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON, **REHEARSE, **PROVER,
-    **DRAW, **AUTHOR, **EXPLAIN, **MIGRATE,
+    **DRAW, **AUTHOR, **EXPLAIN, **MIGRATE, **DOCUMENTS,
 })
 """Every key with its text in each language; a key stands in one part only."""
