@@ -24,9 +24,9 @@ UNITS = (
     Unit(f"{SCHOOL}-annex", "school", "虚构三中分校", "ganzhou-invented/east"),
 )
 DUTIES = (
-    Duty("counselor", SCHOOL, "p-2", rank=2),
+    Duty("counselor", SCHOOL, "p-2", None, at(9000), rank=2),     # as its unit
     Duty("counselor", SCHOOL, "p-11", NOW, at(100), hours="mon-fri 08:00-18:00", on_call=True),
-    Duty("grade_head", f"{SCHOOL}/g7", "p-5"),
+    Duty("grade_head", f"{SCHOOL}/g7", "p-5", None, at(9000)),
 )
 SUBJECT = Subject("key-1", "stu-1", f"{SCHOOL}/g7/c1", "虚构甲")
 GUARDIAN = Guardian("g-1", "stu-1", "虚构乙", "mailto:g1@example.invalid")
@@ -69,6 +69,18 @@ def test_what_lies_under_a_unit_does_not_hold_its_namesake_neighbour(store: Stor
         assert len(tx.duties_under()) == 3
         assert list(tx.subjects_under(SCHOOL)) == list(tx.subjects_under()) == [SUBJECT]
         assert list(tx.subjects_under(f"{SCHOOL}-annex")) == []
+
+
+def test_a_duty_ends_with_its_unit_or_one_above_it_and_not_with_a_neighbour(store: Store) -> None:
+    late = [replace(DUTIES[0], ends_at=None), replace(DUTIES[2], ends_at=at(9001)), Duty("counselor", f"{SCHOOL}-annex", "p-2")]
+    with store.writing() as tx:
+        tx.import_roster(Roster(duties=tuple(late)))     # a file that knows nothing of the end
+        assert tx.duties_at([SCHOOL])[SCHOOL] == (DUTIES[1], DUTIES[0])
+        assert tx.duties_of("p-5") == [DUTIES[2]]
+        assert tx.duties_at([f"{SCHOOL}-annex"]) == {f"{SCHOOL}-annex": (late[2],)}
+        tx.import_roster(Roster(units=(replace(UNITS[3], ends_at=at(50)),)))
+        assert tx.duties_at([f"{SCHOOL}-annex"]) == {f"{SCHOOL}-annex": (replace(late[2], ends_at=at(50)),)}
+        assert tx.duties_at([SCHOOL])[SCHOOL] == (DUTIES[1], DUTIES[0])
 
 
 def test_a_second_import_brings_up_to_date_and_keeps_the_childs_random_key(store: Store) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from crisis_engine.core.calendar import PERCENT, SPAN
-from crisis_engine.core.model import PARTNER_SORTS, TIERS, Risk, Tier
+from crisis_engine.core.model import PARTNER_SORTS, TIERS, UNIT_KINDS, Risk, Tier
 from crisis_engine.core.order import ORDERS
 from crisis_engine.core.parse_access import ACTIONS, COUNT_LEAST, COUNT_MOST, FORBIDS, LEVELS, READS_MOST, SCOPES
 from crisis_engine.core.parse_policy import DEPTHS, PERCENT_MOST, TIMES_MOST
@@ -19,6 +19,7 @@ from crisis_engine.core.parse_workflow import (
     FIELD_TYPES,
     FINALS,
     FLAGS,
+    GRADUATES,
     ITEMS_MOST,
     KINDS,
     OWN_ENGINE,
@@ -93,7 +94,8 @@ def workflow_schema() -> Schema:
     """Return the schema of `workflows/NAME_vN.toml`."""
     stages = {"anyOf": [WORD, WORDS]}
     field = _table({
-        "name": WORD, "label": LABEL, "type": _one_of(sorted(FIELD_TYPES)), "of": {"anyOf": [WORD, _list_of(_one_of(PARTNER_SORTS))]},
+        "name": WORD, "label": LABEL, "type": _one_of(sorted(FIELD_TYPES)),
+        "of": {"anyOf": [WORD, _list_of(_one_of((*PARTNER_SORTS, *UNIT_KINDS)))]},
         "required": FLAG, "secrecy": _number(0, SECRECY_MOST), "min": _number(1, ITEMS_MOST), "max": _number(1, CHARACTERS_MOST),
     }, ("name", "type", "secrecy"))
     fields: Schema = {"type": "array", "items": field}
@@ -123,6 +125,7 @@ def workflow_schema() -> Schema:
         "choice": _named(_named(LABEL, least=1)), "field_label": _named(LABEL), "forms": _named(_table({"fields": fields})),
         "danger": danger, "track": _named(track),
         "again": WORD, "one_open_per_subject": FLAG, "parent": WORDS, "end_with_parent": _one_of(PARENT_ENDS),
+        "graduates": _table(dict.fromkeys(GRADUATES, WORD), GRADUATES),
     }, (*HEAD, "label", "source", "subject", "start", "stage", "clock", "move"))
 
 

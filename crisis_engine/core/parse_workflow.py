@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .model import PARTNER_SORTS, Risk, Tier
+from .model import PARTNER_SORTS, UNIT_KINDS, Risk, Tier
 from .parse_table import Table
 from .workflow import ClockDef, DangerDef, FieldDef, Label, MoveDef, Stage, TrackDef, Workflow
 
@@ -27,6 +27,7 @@ FIELD_TYPES = frozenset(
         "case",
         "cues",
         "items",
+        "hash",
     ]
 )
 FINALS = ("closed", "excluded", "ended", "merged")
@@ -52,11 +53,16 @@ SETS: Mapping[str, tuple[tuple[object, ...], frozenset[str]]] = {
     "resume": ((True,), frozenset()),
     "stay_until": ((), frozenset({"time"})),
     "addressee": (("none",), frozenset({"unit", "person", "persons"})),
+    "recipient": ((), frozenset({"hash"})),
+    "sealed": ((), frozenset({"hash"})),
 }
 """What a move may set: the fixed values of each key, and the types of field that it may be taken from."""
 
-SETS_PARENT = {key: SETS[key] for key in ("guardian", "recused")}
-"""What a track's move may set on its parent: facts and recusals of the child, which both cases share."""
+SETS_PARENT = {**{key: SETS[key] for key in ("guardian", "recused")}, "unit": ((), frozenset({"unit"}))}
+"""What a track's move may set on its parent: facts and recusals of the child, which both cases share, and to which unit the child went."""
+
+GRADUATES = ("unit", "unknown", "leaves_city")
+"""Where a child of a leaving class can go: to a unit, nobody knows yet, out of the city."""
 
 _TIERS = tuple(tier.value for tier in Tier)
 _ABOUT_ONE_CLOCK = ("hold", "pause", "resume")
@@ -98,6 +104,7 @@ def parse_workflow(doc: Mapping[str, object], file: str) -> Workflow:
         parents=top.words("parent"),
         end_with_parent=top.one_of("end_with_parent", PARENT_ENDS) if top.has("end_with_parent") else None,
         tracks=_tracks(top.table_or_none("track"), move_names),
+        graduates=_graduates(top.table_or_none("graduates"), move_names),
     )
     top.close()
     return workflow
@@ -218,6 +225,14 @@ def _tracks(table: Table | None, moves: tuple[str, ...]) -> Mapping[str, TrackDe
     return tracks
 
 
+def _graduates(table: Table | None, moves: tuple[str, ...]) -> Mapping[str, str]:
+    if table is None:
+        return {}
+    found = {name: table.one_of(name, moves) for name in GRADUATES}
+    table.close()
+    return found
+
+
 def _danger(table: Table | None) -> DangerDef | None:
     if table is None:
         return None
@@ -308,7 +323,7 @@ class _MoveReader:
         else:
             label = self.labels[name]
         kind = table.one_of("type", FIELD_TYPES)
-        sorts = table.some_of("of", PARTNER_SORTS) if kind == "unit" else ()
+        sorts = table.some_of("of", (*PARTNER_SORTS, *UNIT_KINDS)) if kind == "unit" else ()
         if kind == "items":
             of: str | None = table.word("of")   # a checklist of the policy
         else:

@@ -57,10 +57,10 @@ class FieldDef:
     """One field of a form: its type, and the secrecy tier (0-4) that a reader needs."""
 
     name: str
-    type: str            # text bool choice choices time date risk tier persons person subject clock move unit case cues
+    type: str            # text bool choice choices time date risk tier persons person subject clock move unit case cues items hash
     label: Label
     of: str | None = None
-    sorts: tuple[str, ...] = ()   # of a `unit`: partners of these sorts alone (core/model.py PARTNER_SORTS)
+    sorts: tuple[str, ...] = ()   # of a `unit`: partners of these sorts, units of these kinds alone (PARTNER_SORTS, UNIT_KINDS)
     required: bool = False
     secrecy: int = 2
     least: int | None = None      # `min`: fewest items of a list
@@ -150,6 +150,7 @@ class Workflow:
     end_with_parent: str | None = None         # "close": a settled track closes with its parent; "hold": the parent waits
     source: str = ""
     tracks: Mapping[str, TrackDef] = field(default_factory=dict)   # those that open by themselves beside its cases
+    graduates: Mapping[str, str] = field(default_factory=dict)     # which of its moves follows the opening when a class leaves, by whereto
 
     @property
     def id(self) -> str:
