@@ -19,14 +19,14 @@ from tests.test_store import NOW, SCHOOL, Roster, at, grown, opening, put
 
 UNITS = (
     Unit("ganzhou-invented", "city", "虚构市", None),
-    Unit(SCHOOL, "school", "虚构三中", "ganzhou-invented/east", NOW, at(9000), "17:30", "default_v1"),
+    Unit(SCHOOL, "school", "虚构三中", "ganzhou-invented/east", NOW, None, "17:30", "default_v1"),
     Unit(f"{SCHOOL}/g7", "grade", "七年级", SCHOOL),
-    Unit(f"{SCHOOL}-annex", "school", "虚构三中分校", "ganzhou-invented/east"),
+    Unit(f"{SCHOOL}-annex", "school", "虚构三中分校", "ganzhou-invented/east", NOW, at(9000)),
 )
 DUTIES = (
-    Duty("counselor", SCHOOL, "p-2", None, at(9000), rank=2),     # as its unit
+    Duty("counselor", SCHOOL, "p-2", rank=2),
     Duty("counselor", SCHOOL, "p-11", NOW, at(100), hours="mon-fri 08:00-18:00", on_call=True),
-    Duty("grade_head", f"{SCHOOL}/g7", "p-5", None, at(9000)),
+    Duty("grade_head", f"{SCHOOL}/g7", "p-5"),
 )
 SUBJECT = Subject("key-1", "stu-1", f"{SCHOOL}/g7/c1", "虚构甲")
 GUARDIAN = Guardian("g-1", "stu-1", "虚构乙", "mailto:g1@example.invalid")
@@ -48,7 +48,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
 
 def test_a_roster_comes_back_as_it_was_imported(store: Store) -> None:
     with store.reading() as tx:
-        assert tx.units([SCHOOL, "nowhere"]) == {SCHOOL: UNITS[1]}
+        assert tx.units([SCHOOL, f"{SCHOOL}-annex", "nowhere"]) == {SCHOOL: UNITS[1], f"{SCHOOL}-annex": UNITS[3]}
         assert tx.duties_at([SCHOOL, "nowhere"]) == {SCHOOL: (DUTIES[1], DUTIES[0])}
         assert tx.duties_of("p-5") == [DUTIES[2]]
         assert tx.absences_of(["p-5", "p-2"]) == {"p-5": (Absence("p-5", at(10), at(20)),)}
@@ -72,15 +72,14 @@ def test_what_lies_under_a_unit_does_not_hold_its_namesake_neighbour(store: Stor
 
 
 def test_a_duty_ends_with_its_unit_or_one_above_it_and_not_with_a_neighbour(store: Store) -> None:
-    late = [replace(DUTIES[0], ends_at=None), replace(DUTIES[2], ends_at=at(9001)), Duty("counselor", f"{SCHOOL}-annex", "p-2")]
+    annex = Duty("counselor", f"{SCHOOL}-annex", "p-2")
     with store.writing() as tx:
-        tx.import_roster(Roster(duties=tuple(late)))     # a file that knows nothing of the end
-        assert tx.duties_at([SCHOOL])[SCHOOL] == (DUTIES[1], DUTIES[0])
-        assert tx.duties_of("p-5") == [DUTIES[2]]
-        assert tx.duties_at([f"{SCHOOL}-annex"]) == {f"{SCHOOL}-annex": (late[2],)}
-        tx.import_roster(Roster(units=(replace(UNITS[3], ends_at=at(50)),)))
-        assert tx.duties_at([f"{SCHOOL}-annex"]) == {f"{SCHOOL}-annex": (replace(late[2], ends_at=at(50)),)}
-        assert tx.duties_at([SCHOOL])[SCHOOL] == (DUTIES[1], DUTIES[0])
+        tx.import_roster(Roster(duties=(annex,)))     # a file that knows nothing of the end
+        assert tx.duties_at([annex.unit])[annex.unit] == (replace(annex, ends_at=at(9000)),)
+        tx.import_roster(Roster(units=(replace(UNITS[1], ends_at=at(90)),)))
+        assert tx.duties_at([SCHOOL])[SCHOOL] == (replace(DUTIES[1], ends_at=at(90)), replace(DUTIES[0], ends_at=at(90)))
+        assert tx.duties_of("p-5") == [replace(DUTIES[2], ends_at=at(90))]
+        assert tx.duties_at([annex.unit])[annex.unit] == (replace(annex, ends_at=at(9000)),)
 
 
 def test_a_second_import_brings_up_to_date_and_keeps_the_childs_random_key(store: Store) -> None:

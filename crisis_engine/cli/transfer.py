@@ -35,7 +35,7 @@ def keygen(console: Console, out: Annotated[Path, typer.Option("--out", metavar=
     console.print(console.say("transfer.fingerprint", fingerprint=grouped(fingerprint)))
 
 
-@command("transfer fingerprint", f"{_KEY} | grep crisis-recipient > nanyang.pub\ncrisis transfer fingerprint nanyang.pub")
+@command("transfer fingerprint", "crisis transfer fingerprint --help")
 def fingerprint(console: Console, public: Annotated[Path, typer.Argument()]) -> None:
     """Print the fingerprint of a receiver's public key, to be compared by two persons."""
     from crisis_engine.engine.packet import fingerprint_of

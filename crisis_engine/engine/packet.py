@@ -46,7 +46,7 @@ class Packets(Export):
             now = self.now()
             stored = stored_case(tx, number)
             self._allow(tx, now, by, "case.act", stored=stored)
-            move = _sealing(self._sources.pinned(tx, stored.case.procedure).workflow)
+            move = _sealing(self._sources.pinned(tx, stored.case.procedure).workflow, stored.case.stage)
             confirmed, parent = stored.case.facts.get("recipient"), stored.case.parent
             if move is None or parent is None:
                 raise CommandRejected("This case seals nothing.",
@@ -65,8 +65,10 @@ class Packets(Export):
         return Packet(data, sha256(data).hexdigest(), recipient.fingerprint, tuple(held)), move.name, str(move.sets["sealed"])
 
 
-def _sealing(workflow: Workflow) -> MoveDef | None:
-    return next((move for move in workflow.moves.values() if "sealed" in move.sets), None)
+def _sealing(workflow: Workflow, stage: str) -> MoveDef | None:
+    """Return the move that writes down what was sealed: the one from this stage, or one that will be refused with the reason."""
+    moves = [move for move in workflow.moves.values() if "sealed" in move.sets]
+    return next((move for move in moves if stage in move.from_stages), moves[0] if moves else None)
 
 
 def make_recipient_key(path: Path) -> tuple[str, str]:
