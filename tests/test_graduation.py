@@ -175,11 +175,15 @@ def test_over_the_summer_no_clock_is_without_somebody_and_what_nobody_took_is_th
         Unit(GRADE, "grade", "九年级", SCHOOL, ends_at=datetime(2026, 7, 10, tzinfo=CHINA)),
     )))
     offer, place = track_of(june, far, TRANSFER), track_of(june, unknown, TRANSFER)
+    numbers = [one.number for one in (far, unknown, offer, place)]
     assert far.case.answers == TEACHER
     for _day in range(85):
         june.wait(days=1)
-        for one in (far, unknown, offer, place):
-            case = one.case
+        for number in numbers:
+            with june.engine.store.reading() as tx:
+                stored = tx.case(number)
+            assert stored is not None
+            case = stored.case
             assert case.open
             assert case.answers is not None, june.clock()
             assert all(clock.holder is not None for clock in case.clocks), june.clock()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from crisis_engine import BadInput, CommandRejected, CrisisError, NotAllowed, NotFound
 from crisis_engine.core.model import Absence, Duty, Person, Subject, Unit
 from crisis_engine.roster import RosterSet
+from crisis_engine.testing import open_test_engine
 
 from .story import (
     CHILD,
@@ -27,6 +32,7 @@ from .story import (
     VICE_PRINCIPAL,
     City,
     Story,
+    copy_city,
 )
 from .tracks import HOSPITAL_LIAISON, open_track, refer
 
@@ -193,9 +199,10 @@ def test_a_second_word_about_the_child_goes_to_the_new_school(city: City, case: 
 # ---- who accepts, who does not ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("by", [VICE_PRINCIPAL, PRINCIPAL, CLASS_TEACHER, COUNTY_OFFICER, FAR_OFFICER, FAR_TEACHER, FAR_COUNSELOR])
-def test_only_the_receiving_school_accepts(city: City, case: Story, by: str) -> None:
-    offered(city, case).refused(NotAllowed, by, "accept", home=FAR_CLASS)
+def test_only_the_receiving_school_accepts(city: City, case: Story) -> None:
+    move = offered(city, case)
+    for by in (VICE_PRINCIPAL, PRINCIPAL, CLASS_TEACHER, COUNTY_OFFICER, FAR_OFFICER, FAR_TEACHER, FAR_COUNSELOR):
+        move.refused(NotAllowed, by, "accept", home=FAR_CLASS)
     assert case.case.unit == CLASS
 
 
@@ -206,22 +213,25 @@ def test_of_two_who_accept_at_once_one_wins_and_the_other_hears(city: City, case
     assert case.case.unit == FAR_CLASS
 
 
-@pytest.mark.parametrize(("home", "error", "says"), [
+WRONG_HOMES: tuple[tuple[str, type[CrisisError], str], ...] = (
     (CLASS, CommandRejected, "not at the school that was asked"), ("xinyang/gushi", BadInput, "no unit of such a sort"),
     ("xinyang/nowhere", NotFound, "no unit"), (f"{CITY_SCHOOL}/c1", CommandRejected, "not at the school that was asked"),
     ("", BadInput, "needs the field"),
-])
-def test_the_receiver_names_a_place_of_its_own(city: City, case: Story, home: str, error: type[CrisisError], says: str) -> None:
-    assert says in str(offered(city, case).refused(error, FAR_HEAD, "accept", home=home))
-
-
-@pytest.mark.parametrize(("to", "error", "says"), [
+)
+WRONG_RECEIVERS: tuple[tuple[str, type[CrisisError], str], ...] = (
     ("xinyang/nowhere", NotFound, "There is no unit"), (SCHOOL, CommandRejected, "child's own school"),
     ("xinyang/gushi", BadInput, "no unit of such a sort"), (FAR_CLASS, BadInput, "no unit of such a sort"),
     ("xinyang/shihe/hospital", BadInput, "no unit of such a sort"), ("", BadInput, "needs the field"),
-])
-def test_a_receiver_is_another_school_of_the_roster(city: City, case: Story, to: str, error: type[CrisisError], says: str) -> None:
-    assert says in str(begun(city, case).refused(error, VICE_PRINCIPAL, "offer", to=to, state="情况"))
+)
+
+
+def test_a_receiver_is_another_school_of_the_roster_and_names_a_place_of_its_own(city: City, case: Story) -> None:
+    move = begun(city, case)
+    for to, error, says in WRONG_RECEIVERS:
+        assert says in str(move.refused(error, VICE_PRINCIPAL, "offer", to=to, state="情况"))
+    move.act(VICE_PRINCIPAL, "offer", to=FAR, state="情况")
+    for home, error, says in WRONG_HOMES:
+        assert says in str(move.refused(error, FAR_HEAD, "accept", home=home))
 
 
 def test_a_school_that_is_abolished_or_ends_before_the_child_comes_is_no_receiver(city: City, case: Story) -> None:
@@ -331,3 +341,77 @@ def test_a_class_that_ends_leaves_its_clocks_to_whoever_answers_next_at_that_mom
     city.engine.import_roster(RosterSet(duties=(Duty("class_teacher", CLASS, "p-12"),)))    # a post at a class that is no more is none
     assert case.who("acknowledge") == GRADE_HEAD
     assert city.engine.history(case.number, by=OPERATOR)
+
+
+# ---- whatever happens -------------------------------------------------------------------------------------------------------------------
+
+NEW_PEOPLE = (FAR_HEAD, FAR_SECOND, FAR_VICE, FAR_COUNSELOR, FAR_TEACHER, "p-510")
+STEP = st.one_of(
+    st.tuples(st.just("wait"), st.sampled_from((1, 10, 40, 80))),
+    st.tuples(st.just("away"), st.sampled_from((*OLD_PEOPLE, *NEW_PEOPLE))),
+    st.tuples(st.just("leaves"), st.sampled_from(((VICE_PRINCIPAL, "vice_principal", SCHOOL), (FAR_HEAD, "leading_group", FAR),
+                                                  (FAR_TEACHER, "class_teacher", FAR_CLASS), (CLASS_TEACHER, "class_teacher", CLASS)))),
+    st.tuples(st.just("moves"), st.sampled_from((
+        ("offer", {"to": FAR, "state": "情况"}), ("accept", {"home": FAR_CLASS}), ("accept", {"home": FAR}),
+        ("not_ours", {"because": "other"}),
+        ("decide_receiver", {"to": FAR, "state": "情况"}), ("back_to_school", {"because": "重来"}), ("call_back", {"because": "重来"}),
+        ("place_unknown", {"begins": "2026-09-01"})))),
+    st.tuples(st.just("word"), st.sampled_from((("means",), ("withdrawn",)))),
+)
+ASKED = (VICE_PRINCIPAL, PRINCIPAL, "p-36", COUNTY_OFFICER, CITY_OFFICER, FAR_HEAD, FAR_SECOND, FAR_VICE)
+
+
+class Way:
+    """A case with a hand-over and a track beside it: after each step somebody answers for everything, and who has lost it reads nothing."""
+
+    def __init__(self, city: City) -> None:
+        self.city, self.case = city, city.report(PEER, cues=["old_scars"])
+        self.slip, self.move = refer(city, self.case), begun(city, self.case)
+
+    def step(self, what: str, arg: Any) -> None:  # noqa: ANN401 - whatever the step names
+        engine, now = self.city.engine, self.city.clock()
+        if what == "wait":
+            self.city.wait(hours=arg)
+        elif what == "away":
+            engine.add_absence(person=arg, begins_at=now, ends_at=now + timedelta(hours=30), by=arg)
+        elif what == "leaves":
+            with suppress(CrisisError):
+                engine.end_duty(role=arg[1], unit=arg[2], person=arg[0], by=OPERATOR)
+        elif what == "word":
+            self.city.report(PEER, cues=list(arg))
+        else:
+            for by in ASKED:
+                with suppress(CrisisError):
+                    engine.act(self.move.number, arg[0], by=by, fields=arg[1])
+                    break
+        self.look()
+
+    def look(self) -> None:
+        for one in (self.case, self.slip, self.move):
+            case = one.case
+            assert case.answers is not None or not case.open
+            assert all(clock.holder is not None for clock in case.clocks), (one.number, self.city.clock())
+        taken = self.move.stage == "accepted"
+        assert self.case.case.unit.startswith(FAR if taken else SCHOOL)
+        assert self.slip.case.unit == self.case.case.unit
+        for by in (*OLD_PEOPLE, "p-36") if taken else (FAR_HEAD, FAR_TEACHER):
+            for number in (self.case.number, self.slip.number):
+                with pytest.raises((NotAllowed, NotFound)):
+                    self.city.engine.history(number, by=by)
+            assert self.case.number not in {item.number for item in self.city.engine.queue(by=by)}
+
+
+@settings(max_examples=8, derandomize=True, database=None,
+          suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(before=st.lists(STEP, max_size=4), after=st.lists(STEP, max_size=4))
+def test_at_no_instant_is_a_clock_without_somebody_and_the_old_school_reads_nothing_after_acceptance(
+    before: list[tuple[str, Any]], after: list[tuple[str, Any]], city_template: Path, tmp_path: Path,
+) -> None:
+    path = tmp_path / "way.db"
+    for old in tmp_path.glob("way.db*"):
+        old.unlink()
+    copy_city(city_template, path)
+    with open_test_engine(url=f"sqlite:///{path}") as (engine, clock, channel):
+        way = Way(City(engine, clock, channel, ""))
+        for step in (*before, ("moves", ("offer", {"to": FAR, "state": "情况"})), ("moves", ("accept", {"home": FAR_CLASS})), *after):
+            way.step(*step)
