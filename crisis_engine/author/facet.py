@@ -107,6 +107,7 @@ def facets_of_workflow(workflow: Workflow) -> dict[str, Facet]:
         "parent": Facet("stages", workflow.parents), "end_with_parent": Facet("stages", workflow.end_with_parent or ""),
         "source": Facet("sources", workflow.source, "source"), "label": Facet("words", dict(workflow.label), "label"),
     }
+    found |= {f"graduates.{whereto}": Facet("moves", (move,), "moves") for whereto, move in workflow.graduates.items()}
     for name, stage in workflow.stages.items():
         found |= {
             f"stage.{name}.lead" if stage.lead else f"stage.{name}.final":

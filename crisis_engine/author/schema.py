@@ -21,6 +21,7 @@ from crisis_engine.core.parse_workflow import (
     FIELD_TYPES,
     FINALS,
     FLAGS,
+    GRADUATES,
     ITEMS_MOST,
     KINDS,
     OWN_ENGINE,
@@ -132,6 +133,7 @@ def workflow_schema() -> Schema:
         "choice": _named(_named(LABEL, least=1)), "field_label": _named(LABEL), "forms": _named(_table({"fields": fields})),
         "danger": danger, "track": _named(track), "document": _named(document),
         "again": WORD, "one_open_per_subject": FLAG, "parent": WORDS, "end_with_parent": _one_of(PARENT_ENDS),
+        "graduates": _table(dict.fromkeys(GRADUATES, WORD), GRADUATES),
     }, (*HEAD, "label", "source", "subject", "start", "stage", "clock", "move"))
 
 
