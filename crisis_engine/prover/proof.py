@@ -17,6 +17,7 @@ from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.workflow import Label
 from crisis_engine.definitions import load_access, load_procedure
 
+from .close import misclosed
 from .ending import unclosed, unended, unmet
 from .explore import Explorer
 from .law import Broken
@@ -96,6 +97,8 @@ def prove(procedure: Procedure, access: Access, *, first: bool = False) -> Proof
                 faults.add(Broken("ending", here.key.stage), here.story())
             for here, risk in unclosed(explorer):
                 faults.add(Broken("closing", risk.value), here.story())
+            for broken, here, step in misclosed(hand, tuple(explorer.open())):
+                faults.add(broken, (*here.story(), step))
             variants = stands(hand)
             _vacancies(explorer, variants, faults)
         except _Enough:
