@@ -129,10 +129,11 @@ def _silences(explorer: Explorer, faults: _Faults, worst: dict[tuple[str, Risk],
         for silence, steps in silences(explorer.hand, here):
             for broken in breaks(explorer.hand, here.key, silence, plain=not steps):
                 faults.add(broken, (*here.story(), *steps, Step("", "silence", waited=silence.city or timedelta())))
-            _note(worst, here, silence.city)
+            note_worst(worst, here, silence.city)
 
 
-def _note(worst: dict[tuple[str, Risk], Worst], here: Situation, after: timedelta | None) -> None:
+def note_worst(worst: dict[tuple[str, Risk], Worst], here: Situation, after: timedelta | None) -> None:
+    """Keep the longest silence of each stage and risk."""
     place = here.key.stage, here.key.risk
     if after is not None and (place not in worst or after > worst[place].after):
         worst[place] = Worst(*place, after, here.key.tier)
