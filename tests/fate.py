@@ -127,8 +127,8 @@ def _policy(name: str, doc: Doc, path: Path) -> tuple[str, str]:
 
 def _rights(name: str, doc: Doc, _path: Path) -> tuple[str, str]:
     access = parse_access(doc, name)
-    if differences(access):
-        return "rights", differences(access)[0]
+    if unlike := sorted(set(differences(access)) ^ set(differences(definitions.load_access()))):
+        return "rights", unlike[0]
     procedure = Procedure.of(definitions.load_workflow_doc(MAIN_LINE), definitions.load_policy_doc(NUMBERS))
     return _proven(procedure, MAIN_LINE, NUMBERS, access)
 

@@ -71,7 +71,7 @@ def _kind_of_loss(path: Path) -> str:
         return "second person removed"
     if "needs" in path:
         return "guard removed"
-    if _TELLING.intersection(name for name in path if isinstance(name, str)):
+    if _TELLING.intersection(name for name in path[2 if path[0] == "move" else 1:] if isinstance(name, str)):
         return "telling removed"
     if "remind" in path:
         return "number loosened"

@@ -299,6 +299,8 @@ def _check_two_persons(workflow: Workflow, move: MoveDef, file: str) -> None:
     settled = bool(move.from_stages) and all(workflow.stages[stage].settled for stage in move.from_stages)
     if final and not move.second and final != "merged" and move.when != "parent_ended" and not settled:
         _refuse(file, f"{key}.second", "an ending takes two persons.", 'Write second = ["leading_group", …].')
+    if final == "merged" and "merged_into" not in move.sets:   # the other case goes on, so one person is enough: nothing else may call itself so
+        _refuse(file, f"{key}.to", "only a move that merges leads to a merged end.", 'Write sets = { merged_into = "field:NAME" }.')
     for what, value in _TWO_PERSONS:
         if what in move.sets and move.sets[what] == value and not move.second:
             _refuse(
