@@ -44,7 +44,8 @@ GROUPS = (
 
 def facets_of_policy(policy: Policy) -> dict[str, Facet]:
     """Return every value of a policy, flattened with what it extends."""
-    groups = {"clock": "budgets", "ladder": "ladders", "cue": "cues", "closure": "closure", "hold": "budgets", "terminal": "budgets"}
+    groups = {"clock": "budgets", "ladder": "ladders", "cue": "cues", "closure": "closure", "hold": "budgets", "pause": "budgets",
+              "terminal": "budgets"}
     found = {
         line.key: Facet("reminders" if line.key.endswith(".remind") else groups[line.key.partition(".")[0]], line.value,
                         _kind_of_line(line.key, line.value), line.order, asks=True)

@@ -186,7 +186,7 @@ def _tables(*, whole: bool) -> dict[str, Schema]:
         "cue": _named(cue, beside=TRUST, required=TRUST),
         "clock": _named(entry),
         "ladder": _named(_ladder(), beside=TRUST, required=TRUST),
-        "hold": _trusted(_by_risk(WALL)["properties"], RATED if whole else ()),
+        **dict.fromkeys(("hold", "pause"), _trusted(_by_risk(WALL)["properties"], RATED if whole else ())),
         "terminal": _trusted({"to": _list_of(WORD, 1), "every": WALL} if whole else {"every": WALL}, ("to", "every") if whole else ()),
         "closure": _trusted(closure, ("by_peak", "stable_for") if whole else ()),
     }

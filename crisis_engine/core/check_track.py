@@ -50,6 +50,9 @@ def _check_move(workflow: Workflow, move: MoveDef, file: str, two_persons: Itera
         if move.sets_parent.get(what) == value and not move.second:
             says = f"to set {what} = {str(value).lower()} takes two persons."
             _refuse(file, f"{key}.second", says, 'Write second = ["leading_group", …].')
+    if (move.sets_parent.get("recused") == "guardians") is not (move.sets_parent.get("guardian") == "withheld"):
+        _refuse(file, f"{key}.sets_parent", "from whom it is withheld, that guardian is recused; and nobody else's guardian is.",
+                'Write both guardian = "withheld" and recused = "guardians", or neither.')
     if move.when == "parent_ended" and (move.to is None or workflow.stages[move.to].final is None):
         _refuse(file, f"{key}.to", "what ends with its parent leads to an end.", "Name a final stage.")
 

@@ -99,9 +99,15 @@ def _panel_if_peak(_world: World, case: Case, fields: Mapping[str, Any], risk: s
     return f"a panel of at least {least} members decides after a peak of {risk} (field members)"
 
 
-def _no_signal_since_proposal(_world: World, case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
-    pending = case.clock("handled_signal")
-    return "a new signal is not handled yet" if pending is not None else None
+def _unheard(world: World, case: Case) -> bool:
+    """Whether a clock runs that a word from outside started: nobody has said yet what follows from the word."""
+    workflow = world.procedure.workflow
+    started = (of for clock in case.clocks if clock.name in workflow.clocks for of in workflow.clocks[clock.name].once_on)
+    return any(of in workflow.moves and workflow.moves[of].signal for of in started)
+
+
+def _no_signal_since_proposal(world: World, case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
+    return "a new signal is not handled yet" if _unheard(world, case) else None
 
 
 def _no_other_open_case(world: World, _case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
@@ -200,7 +206,7 @@ GUARDS: Mapping[str, Guard] = {
     "rated": _when(lambda _w, case, _a: case.risk is not Risk.UNRATED, "the risk is not rated yet"),
     "assessed": _when(lambda _w, case, _a: "assess" in case.done, "nobody has assessed the child yet"),
     "no_signal_since_proposal": _no_signal_since_proposal,
-    "signal_pending": _when(lambda _w, case, _a: case.signal_seq == case.version or case.clock("handled_signal") is not None,
+    "signal_pending": _when(lambda world, case, _a: case.signal_seq == case.version or _unheard(world, case),
                             "no new signal came"),
     "no_holding_track": _no_holding_track,
     "tracks_handed_over_or_ended": _tracks_end_with_it,

@@ -9,7 +9,7 @@ from typing import Any
 from crisis_engine.core.attachment import sample
 from crisis_engine.core.case import Case
 from crisis_engine.core.model import TIERS, UNIT_KINDS, Risk
-from crisis_engine.core.policy import Policy
+from crisis_engine.core.policy import Policy, longest_pause
 from crisis_engine.core.workflow import FieldDef, MoveDef, Workflow
 
 from .town import CHILD, PARTNER, RECEIVER
@@ -109,8 +109,8 @@ def _longest(policy: Policy, move: MoveDef, case: Case | None) -> timedelta:
     if "hold" in move.sets and case is not None:
         return policy.hold[case.risk].wall
     if "pause" in move.sets and case is not None:
-        spans = [rule.at_most.wall for clock in case.clocks if (rule := policy.clocks[clock.name].pause) is not None]
-        return min(spans, default=timedelta(hours=1))
+        rules = [rule for clock in case.clocks if (rule := policy.clocks[clock.name]).pause is not None]
+        return min((longest_pause(policy, rule, case.risk, 0) for rule in rules), default=timedelta(hours=1))
     return timedelta(hours=1)
 
 
