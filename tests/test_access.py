@@ -118,6 +118,7 @@ ACTIONS = {
     "definitions.backtest": ("", "leading_group county_officer city_officer city_leading_group operator", "", "", "cs"),
     "compliance.pack": ("", "", "", "auditor security_officer city_officer", "s"),
     "notice.manage": ("", "", "", "operator", "s"),
+    "clock.trust": ("", "", "", "operator", "s"),
     "procedure.migrate": ("", "", "", "operator", "s"),
 }
 REPORTERS = """peer class_teacher deputy_class_teacher subject_teacher grade_head counselor school_doctor school_duty vice_principal

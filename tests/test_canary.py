@@ -322,6 +322,6 @@ def test_nobody_hears_a_canary_above_the_own_tier_on_the_console(
                 saved.unlink()
             assert highest(said.replace(NAMES, "")) <= tier if command[0] == "print" else highest(said) <= tier, (by, command)
             assert by == PEER or command[0] in {"roster", "reporter"} or not re.search(rf"\b{PEER}\b", said), (by, command)
-            if command[0] == "history":
+            if command == ("history", life.number):
                 heard[by] = highest(said)
     assert {by: tier for by, tier in heard.items() if tier >= 0} == {by: tier for by, tier in READS.items() if tier > 0}

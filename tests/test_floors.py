@@ -25,8 +25,8 @@ MAPPED = ("migrations", "policies", "workflows")  # beside the package in the cl
 
 FLOORS: dict[int, tuple[str, ...]] = {
     7: ("(face)", "__main__", "cli", "cli.*", "web", "web.*"),
-    6: ("author", "author.*", "daemon", "daemon.*", "demo", "demo.*", "doctor", "draw", "draw.*", "prover", "prover.*", "simulate",
-        "simulate.*", "testing"),
+    6: ("author", "author.*", "daemon", "daemon.*", "demo", "demo.*", "doctor", "draw", "draw.*", "machine", "prover", "prover.*",
+        "simulate", "simulate.*", "testing"),
     5: ("engine", "engine.*", "example", "example.*"),
     4: ("almanac", "clock", "definitions", "definitions.*", "dossier", "dossier.*", "migrations", "migrations.*", "notify", "notify.*",
         "print", "print.*", "roster", "roster.*", "store", "store.*"),

@@ -32,10 +32,11 @@ from crisis_engine.words.refusal import REFUSALS
 from crisis_engine.words.rehearse import REHEARSE
 from crisis_engine.words.screen import SCREENS
 from crisis_engine.words.secret import SECRETS
+from crisis_engine.words.transfer import TRANSFER
 
 ROOT = Path(words.__file__).parent.parent
 SPEAKERS = [*(path for room in ("cli", "notify", "prover", "draw", "print") for path in sorted((ROOT / room).glob("*.py"))),
-            ROOT / "engine" / "brief.py", ROOT / "author" / "tell.py"]
+            ROOT / "engine" / "brief.py", ROOT / "engine" / "graduation.py", ROOT / "author" / "tell.py"]
 
 FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "option.", "help.", "refused.", "number.", "notice.what.",
             "read.", "roster.stop", "roster.warn", "definitions.workflows", "definitions.policies", "definitions.access",
@@ -72,7 +73,7 @@ def test_no_text_has_a_character_that_terminals_draw_one_or_two_cells_wide(key: 
 
 def test_a_key_stands_in_one_part_only() -> None:
     parts = (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, DAEMON, REHEARSE, PROVER, DRAW, AUTHOR, EXPLAIN, MIGRATE,
-             DOCUMENTS)
+             DOCUMENTS, TRANSFER)
     assert sum(map(len, parts)) == len(words.CATALOGUE)
 
 

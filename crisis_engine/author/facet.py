@@ -44,7 +44,8 @@ GROUPS = (
 
 def facets_of_policy(policy: Policy) -> dict[str, Facet]:
     """Return every value of a policy, flattened with what it extends."""
-    groups = {"clock": "budgets", "ladder": "ladders", "cue": "cues", "closure": "closure", "hold": "budgets", "terminal": "budgets"}
+    groups = {"clock": "budgets", "ladder": "ladders", "cue": "cues", "closure": "closure", "hold": "budgets", "pause": "budgets",
+              "terminal": "budgets"}
     found = {
         line.key: Facet("reminders" if line.key.endswith(".remind") else groups[line.key.partition(".")[0]], line.value,
                         _kind_of_line(line.key, line.value), line.order, asks=True)
@@ -107,6 +108,7 @@ def facets_of_workflow(workflow: Workflow) -> dict[str, Facet]:
         "parent": Facet("stages", workflow.parents), "end_with_parent": Facet("stages", workflow.end_with_parent or ""),
         "source": Facet("sources", workflow.source, "source"), "label": Facet("words", dict(workflow.label), "label"),
     }
+    found |= {f"graduates.{whereto}": Facet("moves", (move,), "moves") for whereto, move in workflow.graduates.items()}
     for name, stage in workflow.stages.items():
         found |= {
             f"stage.{name}.lead" if stage.lead else f"stage.{name}.final":

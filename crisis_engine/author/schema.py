@@ -21,6 +21,7 @@ from crisis_engine.core.parse_workflow import (
     FIELD_TYPES,
     FINALS,
     FLAGS,
+    GRADUATES,
     ITEMS_MOST,
     KINDS,
     OWN_ENGINE,
@@ -133,6 +134,7 @@ def workflow_schema() -> Schema:
         "choice": _named(_named(LABEL, least=1)), "field_label": _named(LABEL), "forms": _named(_table({"fields": fields})),
         "danger": danger, "track": _named(track), "document": _named(document),
         "again": WORD, "one_open_per_subject": FLAG, "parent": WORDS, "end_with_parent": _one_of(PARENT_ENDS),
+        "graduates": _table(dict.fromkeys(GRADUATES, WORD), GRADUATES),
     }, (*HEAD, "label", "source", "subject", "start", "stage", "clock", "move"))
 
 
@@ -185,7 +187,7 @@ def _tables(*, whole: bool) -> dict[str, Schema]:
         "cue": _named(cue, beside=TRUST, required=TRUST),
         "clock": _named(entry),
         "ladder": _named(_ladder(), beside=TRUST, required=TRUST),
-        "hold": _trusted(_by_risk(WALL)["properties"], RATED if whole else ()),
+        **dict.fromkeys(("hold", "pause"), _trusted(_by_risk(WALL)["properties"], RATED if whole else ())),
         "terminal": _trusted({"to": _list_of(WORD, 1), "every": WALL} if whole else {"every": WALL}, ("to", "every") if whole else ()),
         "closure": _trusted(closure, ("by_peak", "stable_for") if whole else ()),
     }

@@ -20,6 +20,8 @@ _FIRST_YEAR, _LAST_YEAR = 2000, 2120
 MOST = 20_000
 """Most characters of a text, unless its field says otherwise."""
 
+_HASH_DIGITS = 64
+
 _TRUE, _FALSE = {"true", "yes", "1", "on", "是"}, {"false", "no", "0", "off", "否", ""}
 
 
@@ -155,6 +157,14 @@ def _tier(field: FieldDef, value: object, _workflow: Workflow, _policy: Policy) 
     return Tier(_one(field, value, [tier.value for tier in Tier]))
 
 
+def _hash(field: FieldDef, value: object, _workflow: Workflow, _policy: Policy) -> str:
+    """Return a SHA-256 as it is written everywhere: 64 small letters and digits; blanks and colons between them do not count."""
+    digits = "".join(char for char in str(value).lower() if char not in " :-\t\n")
+    if len(digits) != _HASH_DIGITS or not set(digits) <= set("0123456789abcdef"):
+        raise _wrong(field, "this is no SHA-256.", "Write its 64 digits from 0 to f, with or without blanks.")
+    return digits
+
+
 def _persons(field: FieldDef, value: object, workflow: Workflow, policy: Policy) -> list[str]:
     people = list(dict.fromkeys(_text(field, one, workflow, policy) for one in _many(value)))
     if field.least is not None and len(people) < field.least:
@@ -184,5 +194,5 @@ def _attachment(field: FieldDef, value: object, _workflow: Workflow, _policy: Po
 
 _CHECK: Mapping[str, Callable[[FieldDef, Any, Workflow, Policy], Any]] = {
     "text": _sealed, "bool": _bool, "choice": _choice, "choices": _choices, "cues": _choices, "items": _choices, "time": _time,
-    "date": _date, "risk": _risk, "tier": _tier, "persons": _persons, "attachment": _attachment,
+    "date": _date, "hash": _hash, "risk": _risk, "tier": _tier, "persons": _persons, "attachment": _attachment,
 }

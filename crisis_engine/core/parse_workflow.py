@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .attachment import BYTES_LIMIT, SORTS
-from .model import PARTNER_SORTS, Risk, Tier
+from .model import PARTNER_SORTS, UNIT_KINDS, Risk, Tier
 from .parse_document import document_names, parse_documents
 from .parse_table import Table
 from .workflow import ClockDef, DangerDef, FieldDef, Label, MoveDef, Stage, TrackDef, Workflow
@@ -30,6 +30,7 @@ FIELD_TYPES = frozenset(
         "cues",
         "items",
         "attachment",
+        "hash",
     ]
 )
 FINALS = ("closed", "excluded", "ended", "merged")
@@ -55,19 +56,24 @@ SETS: Mapping[str, tuple[tuple[object, ...], frozenset[str]]] = {
     "resume": ((True,), frozenset()),
     "stay_until": ((), frozenset({"time"})),
     "addressee": (("none",), frozenset({"unit", "person", "persons"})),
+    "recipient": ((), frozenset({"hash"})),
+    "sealed": ((), frozenset({"hash"})),
 }
 """What a move may set: the fixed values of each key, and the types of field that it may be taken from."""
 
-SETS_PARENT = {key: SETS[key] for key in ("guardian", "recused")}
-"""What a track's move may set on its parent: facts and recusals of the child, which both cases share."""
+SETS_PARENT = {**{key: SETS[key] for key in ("guardian", "recused")}, "unit": ((), frozenset({"unit"}))}
+"""What a track's move may set on its parent: facts and recusals of the child, which both cases share, and to which unit the child went."""
+
+GRADUATES = ("unit", "unknown", "leaves_city")
+"""Where a child of a leaving class can go: to a unit, nobody knows yet, out of the city."""
 
 _TIERS = tuple(tier.value for tier in Tier)
 _ABOUT_ONE_CLOCK = ("hold", "pause", "resume")
 SECRECY_MOST = 4
 ITEMS_MOST = 100
 CHARACTERS_MOST = 100_000
-SORTS_OF: Mapping[str, tuple[str, ...]] = {"unit": PARTNER_SORTS, "attachment": tuple(SORTS)}
-"""Types of field whose `of` is a list: of which sorts a partner, a file may be."""
+SORTS_OF: Mapping[str, tuple[str, ...]] = {"unit": (*PARTNER_SORTS, *UNIT_KINDS), "attachment": tuple(SORTS)}
+"""Types of field whose `of` is a list: of which sorts a partner, of which kinds a unit, of which sorts a file may be."""
 
 
 def parse_workflow(doc: Mapping[str, object], file: str) -> Workflow:
@@ -104,6 +110,7 @@ def parse_workflow(doc: Mapping[str, object], file: str) -> Workflow:
         end_with_parent=top.one_of("end_with_parent", PARENT_ENDS) if top.has("end_with_parent") else None,
         tracks=_tracks(top.table_or_none("track"), move_names),
         documents=parse_documents(top, moves, sets["open"], stages),
+        graduates=_graduates(top.table_or_none("graduates"), move_names),
     )
     top.close()
     return workflow
@@ -222,6 +229,14 @@ def _tracks(table: Table | None, moves: tuple[str, ...]) -> Mapping[str, TrackDe
         entry.close()
         tracks[name] = track
     return tracks
+
+
+def _graduates(table: Table | None, moves: tuple[str, ...]) -> Mapping[str, str]:
+    if table is None:
+        return {}
+    found = {name: table.one_of(name, moves) for name in GRADUATES}
+    table.close()
+    return found
 
 
 def _danger(table: Table | None) -> DangerDef | None:

@@ -58,10 +58,10 @@ class FieldDef:
     """One field of a form: its type, and the secrecy tier (0-4) that a reader needs."""
 
     name: str
-    type: str            # text bool choice choices time date risk tier persons person subject clock move unit case cues attachment
+    type: str            # text bool choice choices time date risk tier persons person subject clock move unit case cues items hash attachment
     label: Label
     of: str | None = None
-    sorts: tuple[str, ...] = ()   # of a `unit`: partners of these sorts alone (core/model.py PARTNER_SORTS); of an `attachment`: such files
+    sorts: tuple[str, ...] = ()   # of a `unit`: partners of these sorts, units of these kinds (PARTNER_SORTS, UNIT_KINDS); of an `attachment`: such files
     required: bool = False
     secrecy: int = 2
     least: int | None = None      # `min`: fewest items of a list
@@ -153,6 +153,7 @@ class Workflow:
     source: str = ""
     tracks: Mapping[str, TrackDef] = field(default_factory=dict)   # those that open by themselves beside its cases
     documents: Mapping[str, DocumentDef] = field(default_factory=dict)   # what its moves print
+    graduates: Mapping[str, str] = field(default_factory=dict)     # which of its moves follows the opening when a class leaves, by whereto
 
     @property
     def id(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
@@ -35,6 +36,9 @@ READS_SHOWN = 100_000
 
 SHOWN = 1_000
 """Cases and children that are named as due at once; the rest comes when these are done."""
+
+PAGE = 1_000
+"""Messages that are looked through in one transaction when old ones are cleared away."""
 
 EXPORTED = 3
 """The highest secrecy tier of an export: reports of abuse and mandatory reports are about others too, and stay with those who decide."""
@@ -246,6 +250,27 @@ class Forgetting(Reading):
         except NotFound:
             raise _no_proposal() from None
         granted(NO_DUTY, by, actions[-1])
+
+    # ---- what nobody has to sign ----------------------------------------------------------------------------------------
+
+    def clear_messages(self, now: datetime, go_on: Callable[[], bool] = lambda: True) -> dict[str, int]:
+        """Delete messages and digests that went out and whose term is over (`keep.message`); return how many of each.
+
+        Nothing that waits, or was given up and not dropped, goes, and nothing about a case under a legal hold. Who was told of what
+        stays: in the log, the notices and the deliveries. `go_on` is asked after each page, and may stop between two.
+        """
+        before = (self.retention or _shipped()).before("message", now)
+        gone = {"messages": 0, "digests": 0}
+        for what in gone:
+            after = 0
+            while True:
+                with self.store.writing() as tx:
+                    clear = tx.clear_messages if what == "messages" else tx.clear_digests
+                    done, after = clear(before, after, PAGE)
+                gone[what] += done
+                if not after or not go_on():
+                    break
+        return gone
 
     def _target(self, tx: Tx, now: datetime, kind: str, ref: str | None) -> tuple[str, int | None]:
         """Return what is to be erased by the name that the table knows, and a case's version."""

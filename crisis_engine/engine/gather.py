@@ -20,14 +20,15 @@ from crisis_engine.store import Tx
 from .log import log
 
 DEFAULT_POLICY = "default_v1"
-_MOST_UNITS = 200_000
-"""Units kept in memory before the cache begins anew: a province's worth, some 100 MB."""
+MOST_UNITS = 200_000
+"""Units kept in memory before the cache begins anew: more than a city has, with its people some 300 MB."""
 
 
 class Sources:
     """What changes seldom and is asked for always, kept until the database says that it changed."""
 
     def __init__(self, access: Access | None = None) -> None:
+        self.most_units = MOST_UNITS
         self._given = access
         self._access = access
         self._roster_version: int | None = None
@@ -52,6 +53,7 @@ class Sources:
     def anew(self, policies: Iterable[str]) -> Sources:
         """Return sources that read every file again, all of them checked: DefinitionError where one cannot be used."""
         fresh = Sources(self._given)
+        fresh.most_units = self.most_units
         _ = fresh.access
         for policy in sorted({DEFAULT_POLICY, *policies}):
             for workflow in definitions.load_policy(policy).applies_to:
@@ -68,11 +70,11 @@ class Sources:
 
     def _resolver_of(self, tx: Tx, units: Iterable[str], now: datetime) -> Resolver:
         version = tx.roster_version()
-        if version != self._roster_version or len(self._known) > _MOST_UNITS:
+        if version != self._roster_version or len(self._known) > self.most_units:
             self._units, self._duties, self._absences, self._known = {}, {}, {}, set()
             self._roster_version = version
             self._resolver = None
-        missing = needed_units(units) - self._known
+        missing = needed_units(unit for unit in units if unit not in self._known) - self._known
         if missing:
             self._known |= missing
             self._units.update(tx.units(missing))

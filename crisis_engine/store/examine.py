@@ -97,6 +97,7 @@ GUARDIANS: Mapping[str, tuple[str, str]] = MappingProxyType({
     **{f"{table}_never_{change}": ("trigger", "") for table in ("crisis_leaf", "crisis_checkpoint", "crisis_cosignature", "crisis_verifier")
        for change in ("updated", "deleted")},
     "crisis_tile_never_deleted": ("trigger", ""), "crisis_tile_only_grows": ("trigger", ""), "crisis_leaf_in_turn": ("trigger", ""),
+    "crisis_clock_word_never_deleted": ("trigger", ""), "crisis_clock_word_never_updated": ("trigger", ""),
     "crisis_checkpoint_in_turn": ("trigger", ""), "crisis_leaf": ("table", "crisis_leaf_whole"),
 })  # fmt: skip
 """What the database itself must hold so that it refuses the never-cases, with a word that stands in its text."""

@@ -44,7 +44,10 @@ class Simulation(People):
         self._faults = self.rnd.choice([0.0, 0.02, 0.05, 0.15])
         self._stays = self.rnd.choice([0.0, 0.5, 0.8, 0.95])  # how likely the same process goes on: short and long runs
         self._last = ""
-        self._held: tuple[str, int] | None = None             # a daemon that decided and is kept from writing until somebody else wrote
+        self._held: tuple[str, int] | None = None             # a daemon that decided and is kept from writing until somebody else wrote …
+        self._wanted = ""                                     # … best of all this one
+        self._behind: set[str] = set()                        # daemons that decided by a roster that has changed since
+        self._suspicious = False                              # one of them wrote: nobody who left may hold anything now
         self._stamp = -1
 
     # ---- the whole -------------------------------------------------------------------------------------------------------
@@ -116,7 +119,9 @@ class Simulation(People):
 
     def _tick(self) -> None:
         chance = self.rnd.random()
-        if chance < 0.06:
+        if self._suspicious:
+            self._look_around()
+        elif chance < 0.06:
             self._time_passes()
         elif chance < 0.075 and self._faults:
             self._clock_jumps()
@@ -160,6 +165,10 @@ class Simulation(People):
         able = [runner for runner in able if runner.point != "write" or held in {None, runner} or (stuck and self.rnd.random() < 0.3)]
         if not able:
             return None
+        if kept is not None and self._wanted and self.rnd.random() < 0.7:
+            for runner in able:
+                if runner.name == self._wanted:
+                    return runner
         if self.rnd.random() < self._stays:
             for runner in able:
                 if runner.name == self._last:
@@ -199,8 +208,17 @@ class Simulation(People):
         if self.lock.holder is None and self.watch.stamp() != self._stamp:
             self.watch.look(self.now)
             self._stamp, self._held = self.watch.stamp(), None
+            self._roster_moved(runner)
         if runner.point == "write" and runner.name in DAEMONS and self._faults and self.rnd.random() < 0.3:
-            self._held = runner.name, self.figures.steps + 30
+            self._held, self._wanted = (runner.name, self.figures.steps + 30), self.rnd.choice(["", "operator"])
+
+    def _roster_moved(self, wrote: Runner) -> None:
+        """Keep who decided by the roster as it was before this commit; when one of them writes, it is looked after at once."""
+        if wrote.name == "operator":
+            self._behind |= {name for name in DAEMONS if self.runners[name].point == "write"}
+        elif wrote.name in self._behind:
+            self._behind.discard(wrote.name)
+            self._suspicious = not self.calm
 
     def _cut_off(self, name: str) -> None:
         """Whoever waited for this process hears nothing more."""
@@ -229,7 +247,7 @@ class Simulation(People):
         self.calm = calm
         assert self.observer.sweep().failed == 0, "a case could not be decided"
         self.watch.look(self.now, swept=True)
-        self._stamp = self.watch.stamp()
+        self._stamp, self._suspicious = self.watch.stamp(), False
         self._note("look", str(self.figures.steps))
 
     # ---- liveness --------------------------------------------------------------------------------------------------------

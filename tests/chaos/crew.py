@@ -19,10 +19,17 @@ from typing import Self
 from crisis_engine import open_engine
 from crisis_engine.core.errors import StoreError
 from tests.chaos.verdict import find_flaws
-from tests.chaos.worker import Book, Task, heard, open_calls, order
+from tests.chaos.worker import Book, Task, busy, heard, open_calls, order
 
 ROOT = Path(__file__).parent.parent.parent
 SPEED = 900.0   # a quarter of an hour in a second
+A_ROUND = 100
+"""Kills on one database before it is judged: a long run is many rounds, each on a fresh copy of the city and with a seed of its own."""
+
+
+def rounds_of(seed: int, kills: int, most: int = A_ROUND) -> list[tuple[int, int]]:
+    """Return seed and kills of each round of a run: a flaw is found early, and a run that was cut off goes on with its next round."""
+    return [(seed + place, min(most, kills - done)) for place, done in enumerate(range(0, kills, most))]
 
 
 class Crew:
@@ -113,6 +120,15 @@ class Crew:
             self.harm()
             turn += 1
 
+    def work(self, seconds: float, beside: Callable[[], None] = lambda: None) -> None:
+        """Leave them to their work for so long; `beside` is called every second."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(min(1.0, max(0.0, until - time.monotonic())))
+            for name, pid in self.pids.items():
+                assert is_alive(pid), f"{name} fell over by itself: {self._last_words(name)}"
+            beside()
+
     def _last_words(self, name: str) -> str:
         file = self.folder / f"{name}.fell"
         return file.read_text(encoding="utf-8") if file.exists() else "without a word"
@@ -139,6 +155,7 @@ class Crew:
             self.faults["commands"] = len(calls)
             self.faults["unknown"] = sum(call.outcome == "unknown" for call in calls)
             self.faults["acknowledged"] = sum(call.outcome == "ok" for call in calls)
+            self.faults["busy"] = busy(self.folder)
             self.faults["messages"] = len({one.key for one in book})
             with engine.store.reading() as tx:
                 self.faults["rungs"] = int(tx._value("SELECT count(*) FROM crisis_event WHERE kind = 'rung_fired'"))  # noqa: SLF001 - counts

@@ -109,7 +109,7 @@ class People:
                         self._change_roster(engine)
 
     def _change_roster(self, engine: Engine) -> None:
-        person, start = self.rnd.choice(STAFF), self.now + timedelta(minutes=self.rnd.choice([0, 0, 20, 600]))
+        person, start = self._somebody(), self.now + timedelta(minutes=self.rnd.choice([0, 0, 20, 600]))
         what = self.rnd.random()
         if what < 0.5:
             engine.add_absence(person=person, begins_at=start, ends_at=start + timedelta(hours=self.rnd.choice([1, 30])), by="p-9")
@@ -119,6 +119,13 @@ class People:
         else:
             duty = self.rnd.choice([duty for duty in example_roster().duties if duty.person in STAFF])
             engine.end_duty(role=duty.role, unit=duty.unit, person=duty.person, at=start, by="p-9")
+
+    def _somebody(self) -> str:
+        """Return one of the staff: often whoever will be called on next in a case, for there the races are."""
+        answering = [case.answers for case in self.watch.cases.values() if case.open and case.answers in STAFF[:-1]]
+        if answering and self.rnd.random() < 0.5:
+            return STAFF[STAFF.index(str(self.rnd.choice(answering))) + 1]
+        return self.rnd.choice(STAFF)
 
     def writer(self, runner: Runner) -> None:
         with self._open(runner) as engine:
