@@ -417,6 +417,16 @@ def test_a_partner_reads_the_files_of_its_own_referral_and_only_while_it_is_its_
         both.engine.attachment(slip.number, own.id, by=HOSPITAL_LIAISON)
 
 
+def test_what_a_form_asks_for_does_not_tell_whether_a_case_or_a_child_exists(city: City) -> None:
+    case = city.report(about_staff=["p-36"])
+    form = city.engine.form
+    assert "file" in {field.name for field in form("leave_v1", by=COUNSELOR, parent=case.number)}
+    assert "file" in {field.name for field in form("leave_v1", by=COUNSELOR, subject=CHILD)}
+    for by in ("p-36", PEER, "p-111", "nobody"):
+        assert form("leave_v1", by=by, parent=case.number) == form("leave_v1", by=by, parent="ABC-DEF-GHJ") == ()
+    assert form("leave_v1", by=COUNSELOR, subject="stu-0") == ()
+
+
 def test_nobody_reads_through_a_form_what_somebody_else_attached(city: City) -> None:
     """A form that names a stored file, as the log does, must not make it one's own."""
     track = told(city)

@@ -105,6 +105,8 @@ def test_a_guardian_whom_the_case_concerns_does_not_stand_on_the_paper(city: Cit
     text = Page(city.engine.document(slip.number, by=COUNSELOR)).text
     assert "gd-42@" not in text
     assert "gd-42b@" in text
+    case.agreed(LAW_VICE_PRINCIPAL, PRINCIPAL, "withhold_from_guardian", because="另一位家长")
+    assert "gd-42" not in Page(city.engine.document(slip.number, by=COUNSELOR)).text
 
 
 def test_what_was_filled_in_is_text_whatever_somebody_typed(city: City, slip: Story) -> None:

@@ -72,7 +72,7 @@ def open_(
     by, fields = console.actor, fields_of(field)
     with console.engine() as engine:
         parent = console.number(engine, parent, to_act=True) if parent else None
-        fields = with_files(fields, lambda: engine.form(workflow, unit=unit, subject=subject, parent=parent))
+        fields = with_files(fields, lambda: engine.form(workflow, by=by, unit=unit, subject=subject, parent=parent))
         case = engine.open_case(workflow, by=by, unit=unit, subject=subject, fields=fields, parent=parent, key=key)
     _print_case(console, case)
 

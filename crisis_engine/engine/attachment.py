@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crisis_engine.core.attachment import Attachment, is_description
 from crisis_engine.core.decide import check_sight
-from crisis_engine.core.errors import NotFound
+from crisis_engine.core.errors import NotAllowed, NotFound
 from crisis_engine.core.workflow import FieldDef, Label
 
-from .gather import subject_of
 from .log import log
 from .look import local
 from .reading import Reading, checked_why
@@ -87,16 +87,23 @@ class Attaching(Reading):
         return Attachment(view.name, content)
 
     def form(
-        self, workflow: str, *, unit: str | None = None, subject: str | None = None, parent: str | None = None,
+        self, workflow: str, *, by: str, unit: str | None = None, subject: str | None = None, parent: str | None = None,
     ) -> tuple[FieldDef, ...]:
-        """Return the fields of the form by which a case of a workflow is opened there; none where no such place is known.
+        """Return the fields of the form by which this person would open a case of a workflow there.
 
-        What a form asks for stands in a definition file and is no secret. Raises NotFound, DefinitionError.
+        None where there is no such place, child or case, and none where this person may not act on the parent: the answer must not
+        tell whether it exists. Raises DefinitionError, and NotFound for a workflow that is not known.
         """
         with self.store.reading() as tx:
-            child = subject_of(tx, subject)
-            above = stored_case(tx, parent).case.unit if parent is not None else None
-            home = unit or (child.unit if child is not None else above)
+            home = unit
+            if home is None and subject is not None:
+                child = tx.subject(subject)
+                home = child.unit if child is not None else None
+            if home is None and parent is not None:
+                with suppress(NotFound, NotAllowed):
+                    above = stored_case(tx, parent)
+                    self._allow(tx, self.now(), by, "case.act", stored=above)
+                    home = above.case.unit
             return self._sources.loaded_for(tx, workflow, home).workflow.opening.fields if home is not None else ()
 
 
