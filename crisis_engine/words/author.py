@@ -125,8 +125,8 @@ AUTHOR: Mapping[str, tuple[str, str]] = MappingProxyType({
     ),
     "scaffold.field": (
         '表格栏目的名称。secrecy 是密级：1 事实，2 评估，3 咨询记录，4 举报与受害。type = "attachment" 的栏目收文件。',
-        "What the fields of forms are called. secrecy: 1 facts, 2 assessment, 3 counselling notes, 4 abuse and reports.\n"
-        'A field of type = "attachment" takes a file.',
+        ("What the fields of forms are called. secrecy: 1 facts, 2 assessment, 3 counselling notes, 4 abuse and reports.\n"
+         'A field of type = "attachment" takes a file.'),
     ),
     "scaffold.move": (
         "办理事项：只有一项写 from = []，它开启个案。meets 是它完成的时限。",
