@@ -55,6 +55,7 @@ def test_one_form_hands_over_every_case_and_moves_every_child_on_the_day(june: C
     assert (offer.case.facts["addressee"], offer.who("receiver_answers")) == (FAR, FAR_HEAD)
     assert track_of(june, unknown, TRANSFER).due("place_known") == datetime(2026, 9, 2, tzinfo=CHINA)    # the day is over at midnight
     assert (home(june, "stu-111"), home(june, "stu-114"), far.case.unit) == (LEAVING, LEAVING, LEAVING)
+    assert june.engine.export_subject("stu-114", by="p-35")["subject"]["goes_to"] == FAR_CLASS
 
     again = june.engine.graduate(leavers, begins=TERM, by=VICE_PRINCIPAL, key="class-of-2026")
     assert again == found
