@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crisis_engine import BadInput, CommandRejected, CrisisError, NotAllowed, NotFound
+from crisis_engine.core.errors import DefinitionError
 from crisis_engine.core.model import Absence, Duty, Person, Subject, Unit
+from crisis_engine.definitions import load_procedure
 from crisis_engine.roster import RosterSet
 from crisis_engine.testing import open_test_engine
 
@@ -415,3 +418,28 @@ def test_at_no_instant_is_a_clock_without_somebody_and_the_old_school_reads_noth
         way = Way(City(engine, clock, channel, ""))
         for step in (*before, ("moves", ("offer", {"to": FAR, "state": "情况"})), ("moves", ("accept", {"home": FAR_CLASS})), *after):
             way.step(*step)
+
+
+# ---- what the loader refuses ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("change", "key"), [
+    (('by    = ["addressee"]\nsecond', 'by    = ["addressee", "county_officer"]\nsecond'), "move.accept.by"),
+    (('needs = ["home_at_addressee"]\n', ""), "move.accept.needs"),
+    (('of = ["class", "grade", "school"], required = true', 'of = ["class", "county"], required = true'), "move.accept.fields"),
+    (('of = ["class", "grade", "school"], required = true', 'of = ["class"]'), "move.accept.fields"),
+    (('sets_parent = { unit = "field:home" }', 'sets_parent = { unit = "field:note" }'), "sets_parent.unit"),
+    (('unit        = "offer"', 'unit        = "ofer"'), "graduates.unit"),
+    (('leaves_city = "to_another_city"', 'leaves_city = "confirm_key"'), "graduates.leaves_city"),
+    (('unknown     = "place_unknown"', 'unknown     = "still_naming"'), "graduates.unknown"),
+    (('unknown     = "place_unknown"\n', ""), "graduates"),
+])
+def test_a_file_that_would_give_a_case_away_is_refused_with_its_key(tmp_path: Path, change: tuple[str, str], key: str) -> None:
+    text = files("crisis_engine.workflows").joinpath("transfer_v1.toml").read_text(encoding="utf-8")
+    assert text.count(change[0]) == 1
+    path = tmp_path / "transfer_v1.toml"
+    path.write_text(text.replace(*change), encoding="utf-8")
+    with pytest.raises(DefinitionError) as caught:
+        load_procedure(str(path))
+    assert key in (caught.value.key or ""), caught.value
+    assert caught.value.way_out
