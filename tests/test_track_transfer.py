@@ -182,14 +182,15 @@ def test_what_the_old_school_proposed_is_void_and_what_the_city_proposed_stands(
 
 
 def test_recusals_go_along_and_a_broken_glass_ends(city: City, case: Story) -> None:
-    case.act(VICE_PRINCIPAL, "exclude_person", person=[FAR_TEACHER], because="亲属")
-    move = offered(city, case)
+    a_school_near(city)
+    case.act(VICE_PRINCIPAL, "exclude_person", person=[NEAR_TEACHER], because="亲属")
+    move = offered(city, case, NEAR)
     city.engine.break_glass(case.number, by="p-12", because="隔壁班主任，夜间在场")
     city.engine.case(case.number, by="p-12")
-    move.act(FAR_HEAD, "accept", home=FAR_CLASS)
+    move.act(NEAR_HEAD, "accept", home=NEAR_CLASS)
     with pytest.raises(NotFound):
-        city.engine.case(case.number, by=FAR_TEACHER)
-    unread(city, case.number, "p-12")
+        city.engine.case(case.number, by=NEAR_TEACHER)
+    unread(city, case.number, "p-12")             # the same county: without its end the reading would have run on
 
 
 def test_a_second_word_about_the_child_goes_to_the_new_school(city: City, case: Story) -> None:
