@@ -181,6 +181,20 @@ def test_what_the_old_school_proposed_is_void_and_what_the_city_proposed_stands(
     assert case.happened("proposal_ended")[-1].how == "voided"  # type: ignore[attr-defined]  # of proposal_ended
 
 
+def test_what_the_old_school_took_in_hand_climbs_again_at_the_new_one(city: City) -> None:
+    case = city.report(PEER)
+    move = offered(city, case)
+    city.at("08:59")
+    due = case.due("acknowledge")
+    case.act(PRINCIPAL, "take_in_hand", clock="acknowledge", until=city.time("09:29"), because="已联系班主任")
+    city.at("09:05")
+    assert (case.tier, case.clock("acknowledge").next_at) == ("school", city.time("09:29"))    # the county's rung of 09:00 waits
+    move.act(FAR_HEAD, "accept", home=FAR_CLASS)
+    assert (case.due("acknowledge"), case.answers) == (due, FAR_HEAD)
+    city.sweep()
+    assert (case.tier, case.answers) == ("county", FAR_OFFICER)
+
+
 def test_recusals_go_along_and_a_broken_glass_ends(city: City, case: Story) -> None:
     a_school_near(city)
     case.act(VICE_PRINCIPAL, "exclude_person", person=[NEAR_TEACHER], because="亲属")
