@@ -22,7 +22,7 @@ from crisis_engine.engine import Engine
 from crisis_engine.refusals import in_chinese
 from crisis_engine.store import Tx
 from crisis_engine.store import examine as ask
-from crisis_engine.store.prove import CHAIN, CLOCKS, FOLD, RULES, Seen
+from crisis_engine.store.prove import ATTACHED, CHAIN, CLOCKS, FOLD, RULES, Seen
 
 __all__ = ["MOST_NUMBERS", "SAMPLE", "Finding", "examine"]
 
@@ -274,8 +274,8 @@ def _clock(at: datetime) -> str:
 
 
 _ELSEWHERE = frozenset({"gone_holders", "undelivered"})
-_CHECKS = {CHAIN: "chain", FOLD: "fold", CLOCKS: "clocks", RULES: "lowered"}
-_WALKED = ("standing", "lowered", "fold", "clocks")
+_CHECKS = {CHAIN: "chain", FOLD: "fold", CLOCKS: "clocks", RULES: "lowered", ATTACHED: "attachments"}
+_WALKED = ("standing", "lowered", "fold", "clocks", "attachments")
 
 # name -> promise, then Chinese and English when it holds, then Chinese and English when it does not (the same where it cannot fail)
 _WORDS: Mapping[str, tuple[int, *tuple[str, ...]]] = MappingProxyType({
@@ -341,6 +341,9 @@ _WORDS: Mapping[str, tuple[int, *tuple[str, ...]]] = MappingProxyType({
     "fold": (5,
         "{seen} 个个案的日志与现状一致。", "The log folds to the row, in {seen} cases.",
         "{count} 个个案的日志与现状不一致（共查 {seen} 个）。", "The log of {count} of {seen} cases does not fold to the row."),
+    "attachments": (5,
+        "附件齐全，且是当初所附的内容。", "Every attachment is there, and is what was attached.",
+        "{count} 个个案的附件缺失或被改动（共查 {seen} 个）。", "Attachments of {count} of {seen} cases are missing or were changed."),
     "clocks": (5,
         "{seen} 个个案的时限与日志一致。", "The clocks are those of the log, in {seen} cases.",
         "{count} 个个案的时限与日志不一致（共查 {seen} 个）。", "The clocks of {count} of {seen} cases are not those of the log."),

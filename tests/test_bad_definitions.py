@@ -26,7 +26,7 @@ from crisis_engine.core.policy import Access
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.prover import prove
 
-from .mutant import broken_document, broken_text
+from .wreck import broken_document, broken_text
 
 SOAK = bool(os.environ.get("CRISIS_SOAK"))
 FILES = 10_000 if SOAK else 1_500

@@ -107,6 +107,8 @@ def _detail(console: Console, labels: Labels, name: str, value: object) -> str:
 def _value(console: Console, value: object) -> str:
     if isinstance(value, bool):
         return console.say("yes" if value else "no")
+    if isinstance(value, Mapping):   # an attachment
+        return f"{value.get('name')} ({value.get('size'):,} B) [{value.get('attachment')}]"
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 

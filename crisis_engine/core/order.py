@@ -166,6 +166,7 @@ ORDERS: Mapping[str, Order] = {
     "clock.*.remind": EARLIER,
     "ladder.*": LADDER,
     "hold": SHORTER,
+    "pause": SHORTER,
     "terminal.every": SHORTER,
     "closure.by_peak": DEEPER,
     "closure.sample": MORE,
@@ -192,7 +193,8 @@ def lines_of(policy: Policy) -> Iterator[Line]:
         yield Line(f"clock.{name}.remind", EARLIER, rule.remind)
     for name, rungs in policy.ladders.items():
         yield Line(f"ladder.{name}", LADDER, rungs)
-    yield from (Line(f"hold.{risk}", SHORTER, span) for risk, span in policy.hold.items())
+    for key, spans in (("hold", policy.hold), ("pause", policy.pause)):
+        yield from (Line(f"{key}.{risk}", SHORTER, span) for risk, span in spans.items())
     yield Line("terminal.every", SHORTER, policy.terminal_every)
     yield from (Line(f"closure.by_peak.{risk}", DEEPER, depth) for risk, depth in policy.closure_by_peak.items())
     yield from (Line(f"closure.sample.{risk}", MORE, percent) for risk, percent in policy.sample.items())

@@ -17,6 +17,7 @@ from crisis_engine.store.daemon import Living, Pulse
 from crisis_engine.store.migrate import HEAD, REVISIONS
 
 from .log import tell
+from .memory import give_back
 from .meter import Meter
 from .pace import BatchPace
 from .rule import GRACE, Anchor, first_anchor, forgotten, further, is_off, look, others_living, period_of, place_among, rest, steps_aside
@@ -34,8 +35,11 @@ SEEN_IDLE = 60.0
 BACKLOG = 5_000
 """So many due cases are worth more processes than one: a process needs half a second to begin."""
 
-SMALL_CACHE, LARGE_CACHE = 32, 256
+SMALL_CACHE, LARGE_CACHE = 8, 256
 """Megabytes of the database that a connection keeps in memory on SQLite: while rungs fire one by one, and while a backlog is drained."""
+
+FEW_UNITS, MANY_UNITS = 10_000, 200_000
+"""Units of the roster that are kept in memory with their people: while rungs fire one by one, and while a backlog is drained."""
 
 PARKED = "clock_parked"
 """What the operators are told where a clock is not believed: until somebody looks at it, nothing fires here."""
@@ -110,8 +114,12 @@ class Clockwork:
 
     def _sweep(self, now: datetime) -> bool:
         """Sweep; return whether anything was written. A large backlog is divided with processes of its own."""
+        before = self.backlog
         with self.store.reading() as tx:
             self.backlog = tx.due_count(now, BACKLOG) >= BACKLOG
+        self.engine.remember(MANY_UNITS if self.backlog else FEW_UNITS)
+        if before and not self.backlog:
+            give_back()
         if self.workers.most > 1:
             self.workers.help(large=self.backlog)
         report = self.engine.sweep(pace=self.pace, share=self.workers.share)

@@ -24,6 +24,7 @@ from .gate import refuse_own_duties, refuse_two_offices, touched_units
 from .gather import actor_of
 from .log import log
 from .look import sane
+from .place import follow_children
 from .sweep import BATCH, Counts, change_of, decided, hand_over, units_of
 from .view import ClockView, SweepReport, clock_view
 from .watchers import tell_watchers
@@ -66,7 +67,7 @@ class Desk(Worlds):
                 refuse_own_duties(tx, roster, by)
             counts = tx.import_roster(roster, self.now())
             refuse_two_offices(tx, self._sources.access.separate)
-            moved = self._look_again(tx)
+            moved = self._look_again(tx) + follow_children(tx, self._sources, self.now())
         log("roster.imported", by=by, cases=moved, **counts)
         return counts
 
@@ -243,6 +244,10 @@ class Desk(Worlds):
         fresh = self._sources.anew(policies)
         self._sources = fresh
         return fingerprint(policies)
+
+    def remember(self, units: int) -> None:
+        """Keep so many units with their people in memory (200,000 without): with more than these the cache begins anew."""
+        self._sources.most_units = units
 
     @property
     def channels(self) -> tuple[Channel, ...]:

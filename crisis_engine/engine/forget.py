@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -22,6 +23,7 @@ from crisis_engine.store.key import CASE, SUBJECT
 from crisis_engine.store.read_log import ReadEntry
 from crisis_engine.store.shred import read_ledger
 
+from .attachment import attached
 from .host import refuse_host
 from .log import log
 from .look import local
@@ -157,7 +159,8 @@ class Forgetting(Reading):
         """Return all that is held on one child (查阅复制权): its row, guardians, cases and who read them.
 
         As far as whoever exports may read: a case that this person does not see is not there, and what lies above the person's
-        secrecy tier, or above 3, is counted, not shown. Nothing of other children: links to other cases are left out, and whom a
+        secrecy tier, or above 3, is counted, not shown. An attachment stands as base64 under its id. Nothing of other children: links
+        to other cases are left out, and whom a
         case concerns. Who reported is not there. It is written down, for each case and where there is none. Raises NotFound, NotAllowed.
         """
         with self.store.reading() as tx:
@@ -181,11 +184,16 @@ class Forgetting(Reading):
                     shown = history_items(event, procedure, reads, child.ref)
                     left_out += any(name not in shown[0].get("fields", {}) for name in event.secret if _is_field(procedure, event, name))
                     lines += shown
+                files = {
+                    f"{view.id}.{view.sort}": b64encode(tx.attachment(case.number, one) or b"").decode()
+                    for view, one in attached(tx.events(case.number), procedure, reads)
+                }
                 erased = tx.erased(CASE, case.number)
                 cases.append({
                     "number": case.number, "workflow": case.workflow, "unit": case.unit, "stage": case.stage, "risk": case.risk.value,
                     "peak": case.peak.value, "opened_at": local(case.opened_at), "closed_at": local(case.closed_at),
                     "erased_at": local(erased.confirmed_at) if erased is not None else None, "left_out": left_out, "history": lines,
+                    "attachments": files,
                     "reads": [{"who": one.who, "what": one.what, "at": local(one.at)} for one in tx.reads_of(case.number, READS_SHOWN)],
                 })
             found = {

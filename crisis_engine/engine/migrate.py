@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from .sweep import change_of, units_of
 from .worlds import new_token
 
 if TYPE_CHECKING:
+    from crisis_engine.core.events import Event
     from crisis_engine.core.pen import Pen
     from crisis_engine.core.resolve import Resolver
     from crisis_engine.store import Stored, Tx
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 BATCH = 250
 """Cases moved in one transaction: nobody waits longer for the lock than for a large sweep."""
 
-Decide = Callable[["Tx", "Stored", "Resolver"], "Pen | None"]
-"""What moving one case comes to; None for one that it is not about."""
+Decide = Callable[["Sequence[Event]", "Stored", "Resolver"], "Pen | None"]
+"""What moving one case comes to, its log read where a migration is undone; None for one that it is not about."""
 
 
 @dataclass(slots=True)
@@ -144,8 +145,7 @@ class Migrating(Pinned):
         if one.reverts is None:
             return _forward(before, after, **signed)
 
-        def back(tx: Tx, stored: Stored, resolver: Resolver) -> Pen | None:
-            events = list(tx.events(stored.case.number))
+        def back(events: Sequence[Event], stored: Stored, resolver: Resolver) -> Pen | None:
             place, came = next(((at, event) for at, event in reversed(list(enumerate(events))) if isinstance(event, Migrated)), (0, None))
             if came is None or came.origin != after.hash:   # it began with this version, or came to it from another
                 return None
@@ -181,11 +181,12 @@ class Migrating(Pinned):
             stored = [one for one in tx.cases(ids) if one.case.open and one.case.procedure == before.hash]
             hidden = tx.numbers_concerning(by)
             resolver = self._sources.resolver(tx, units_of(stored), now)
+            logs = tx.logs([one.id for one in stored]) if undo else {}
             changes = []
             for one in stored:
                 why = hindrance(one.case, after, before, undo=undo)
                 if why is None:
-                    pen = decide(tx, one, resolver)
+                    pen = decide(logs.get(one.id, ()), one, resolver)
                     if pen is not None:
                         changes.append(change_of(one, pen))
                         _count(part, one, pen)
@@ -247,7 +248,7 @@ class Migrating(Pinned):
 
 
 def _forward(before: Procedure, after: Procedure, by: str, second: str) -> Decide:
-    return lambda _tx, stored, resolver: migrate(stored.case, before, after, resolver, resolver.now, by=by, second=second)
+    return lambda _log, stored, resolver: migrate(stored.case, before, after, resolver, resolver.now, by=by, second=second)
 
 
 def _clocks_beside(procedure: Procedure) -> frozenset[str]:

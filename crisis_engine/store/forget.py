@@ -142,6 +142,7 @@ class ForgetRows(KeyRows):
             self._run(f"UPDATE crisis_event SET secret = NULL WHERE case_id = ({_OF_CASE}) AND secret IS NOT NULL AND at <= :until",
                       ref=ref, until=until)
             self._run(f"DELETE FROM crisis_receipt WHERE case_id = ({_OF_CASE}) AND made_at <= :until", ref=ref, until=until)
+            self._run(f"DELETE FROM crisis_attachment WHERE case_id = ({_OF_CASE}) AND at <= :until", ref=ref, until=until)
         if kind == SUBJECT:
             self._run("DELETE FROM crisis_guardian WHERE subject = (SELECT ref_index FROM crisis_subject WHERE id = :ref)", ref=ref)
             self._run("DELETE FROM crisis_subject WHERE id = :ref", ref=ref)

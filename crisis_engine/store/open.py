@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from crisis_engine.core.errors import Busy, StoreError
 from crisis_engine.store import sqlite
 from crisis_engine.store.append import CaseWrites
+from crisis_engine.store.child_move import ChildMoveRows
 from crisis_engine.store.daemon import DaemonRows
 from crisis_engine.store.dialect import BEGIN, Dialect, PoolTimeout, dialect_named, parse
 from crisis_engine.store.evidence import EvidenceReads
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 class Tx(
     CaseReads, CaseWrites, LogReads, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, PartnerRows, RotationRows, ForgetRows, LedgerRows,
-    TreeRows, EvidenceReads, Holds, DaemonRows, PinnedRows,
+    TreeRows, EvidenceReads, Holds, DaemonRows, PinnedRows, ChildMoveRows,
 ):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 

@@ -64,6 +64,7 @@ AUTHOR: Mapping[str, tuple[str, str]] = MappingProxyType({
     "diff.key.action": ("权限", "action"),
     "diff.key.keep": ("保存", "keep"),
     "diff.key.hold": ("催办最长", "longest hold"),
+    "diff.key.pause": ("暂停合计最长", "longest pause in all"),
     "diff.key.holder": ("负责岗位", "who answers"),
     "diff.key.instead": ("代行", "who stands in"),
     "diff.key.terminal": ("最终警报", "terminal alarm"),
