@@ -72,7 +72,7 @@ class Sources:
             self._units, self._duties, self._absences, self._known = {}, {}, {}, set()
             self._roster_version = version
             self._resolver = None
-        missing = needed_units(units) - self._known
+        missing = needed_units(unit for unit in units if unit not in self._known) - self._known
         if missing:
             self._known |= missing
             self._units.update(tx.units(missing))

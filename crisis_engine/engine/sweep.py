@@ -89,11 +89,14 @@ class Counts:
         """Count what was written."""
         self.cases += len(changes)
         for change in changes:
-            if change.before is not None and change.before.case.next_at is not None:
-                self.waited = max(self.waited, (now - change.before.case.next_at, change.before.id))
-                self.due.append(change.before.case.next_at)
-            self.rungs += sum(1 for event in change.events if event.kind == "rung_fired")
-            self.raised += change.before is not None and change.after.tier.rank > change.before.case.tier.rank
+            before = change.before
+            if before is not None and (due := before.case.next_at) is not None:
+                if now - due >= self.waited[0]:
+                    self.waited = max(self.waited, (now - due, before.id))
+                self.due.append(due)
+            for event in change.events:
+                self.rungs += event.kind == "rung_fired"
+            self.raised += before is not None and change.after.tier.rank > before.case.tier.rank
 
 
 def change_of(stored: Stored | None, pen: Pen) -> Change:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
@@ -18,6 +19,7 @@ def micros_or_none(at: datetime | None) -> int | None:
     return None if at is None else (at - _EPOCH) // _MICRO
 
 
+@lru_cache(4096)   # one row says the same few instants again and again
 def instant(stored: int) -> datetime:
     """Return the aware UTC instant that `micros` made this number of."""
     return _EPOCH + timedelta(0, 0, stored)
@@ -25,4 +27,4 @@ def instant(stored: int) -> datetime:
 
 def instant_or_none(stored: int | None) -> datetime | None:
     """Return `instant(stored)`, and None for None."""
-    return None if stored is None else _EPOCH + timedelta(0, 0, stored)
+    return None if stored is None else instant(stored)
