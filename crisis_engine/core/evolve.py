@@ -203,7 +203,7 @@ def _rung_fired(case: Case, event: ev.RungFired) -> Changes:
             "tier": event.tier, "answers_role": event.answers_role, "answers_unit": event.answers_unit, "answers": event.answers,
         }
     if event.told:
-        changes |= _reached(case, max((tier for tier, _role in event.told), key=_RANK.__getitem__))
+        changes |= _reached(case, max([tier for tier, _role in event.told], key=_RANK.__getitem__))
     return changes
 
 

@@ -9,6 +9,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
 
 
+@lru_cache(4096)   # one decision has few instants, and each stands in many columns
 def micros(at: datetime) -> int:
     """Return the microseconds from 1970-01-01 UTC to an aware instant; TypeError for a naive one."""
     return (at - _EPOCH) // _MICRO
@@ -16,10 +17,10 @@ def micros(at: datetime) -> int:
 
 def micros_or_none(at: datetime | None) -> int | None:
     """Return `micros(at)`, and None for None."""
-    return None if at is None else (at - _EPOCH) // _MICRO
+    return None if at is None else micros(at)
 
 
-@lru_cache(4096)   # one row says the same few instants again and again
+@lru_cache(4096)
 def instant(stored: int) -> datetime:
     """Return the aware UTC instant that `micros` made this number of."""
     return _EPOCH + timedelta(0, 0, stored)
