@@ -27,7 +27,7 @@ from .view import SweepReport
 from .watchers import tell_watchers
 
 BATCH = 1_000
-"""Cases in one transaction: large enough to share its pages and its fsync, small enough that a person's command waits a tenth of a second."""
+"""Cases in one transaction: large enough to share its pages and its fsync, small enough that a person waits a tenth of a second."""
 
 OUTAGE = timedelta(minutes=10)
 """A rung that was due for so long before a sweep came is an outage, and an alarm of its own (D: our design)."""
@@ -36,7 +36,7 @@ ENDS = 100
 """Ends of duties and presences that are handed over together."""
 
 READ_AHEAD = 40_000
-"""Cases that are read ahead, unlocked, and then locked and written in the order of their rows, for neighbours share pages: some seconds' work."""
+"""Cases that are read ahead, unlocked, and then written in the order of their rows, for neighbours share pages: some seconds' work."""
 
 _ENGINE = Actor(ENGINE)
 _NEVER = datetime.min.replace(tzinfo=UTC)
