@@ -51,7 +51,7 @@ class Labels:
         """Return the label of what was chosen in a field of a move's form; a value of a field of another type stands for itself."""
         made = self._doc.get("move", {}).get(move, {})
         fields = made.get("fields") or self._doc.get("forms", {}).get(made.get("form", ""), {}).get("fields", [])
-        definition = next((one for one in fields if one.get("name") == field), {})
+        definition: Mapping[str, Any] = next((one for one in fields if one.get("name") == field), {})
         options: Mapping[str, Any] = {}
         if definition.get("type") in {"choice", "choices"}:
             options = self._doc.get("choice", {}).get(definition.get("of", ""), {})
