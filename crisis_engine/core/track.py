@@ -20,9 +20,12 @@ Track = tuple[Case, Procedure]
 
 def may_open(workflow: Workflow, case: Case | None, moves: Collection[str], fields: Mapping[str, Any]) -> list[str]:
     """Return the tracks that these moves could open by themselves: whoever gathers a world looks these up, and no others."""
+    if not workflow.tracks:
+        return []
+    made = {*moves, *_engine_moves(workflow)}
     return [
         track.name for track in workflow.tracks.values()
-        if set(track.on) & {*moves, *_engine_moves(workflow)} or set(track.cues) & _listed(fields.get("cues"))
+        if set(track.on) & made or set(track.cues) & _listed(fields.get("cues"))
         or (track.from_risk is not None and (case is None or case.peak.rank < track.from_risk.rank))
     ]
 
