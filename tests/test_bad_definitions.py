@@ -158,6 +158,14 @@ def test_a_span_that_no_calendar_reaches_is_refused(tmp_path: Path, old: str, ne
     assert caught.value.key == key
 
 
+def test_a_role_as_long_as_a_book_is_refused_in_a_sentence() -> None:
+    flow = dict(docs("workflows", "school_crisis_v1"))
+    flow["move"] = {**flow["move"], "plan": {**flow["move"]["plan"], "second": ["a" * 100_000]}}
+    with pytest.raises(DefinitionError, match="is unknown to") as caught:
+        take("workflows", "school_crisis_v1", flow)
+    assert len(str(caught.value)) < 1_000
+
+
 def test_a_ladder_of_a_million_steps_is_refused_at_once() -> None:
     numbers = dict(docs("policies", "default_v1"))
     numbers["ladder"] = {**numbers["ladder"], "safety": [{"at": f"{step}m", "raise": "city"} for step in range(1_000_000)]}

@@ -48,7 +48,7 @@ def test_of_two_receivers_at_one_moment_one_wins_and_the_other_hears(city: City)
     homes = {FAR_HEAD: FAR_CLASS, FAR_SECOND: f"{FAR}/g11/c1"}
     with engine_at(city.url) as one, engine_at(city.url) as other:
         found = at_once(*(
-            lambda engine=engine, by=by: engine.act(move.number, "accept", by=by, fields={"home": homes[by]}).final  # type: ignore[misc]
+            lambda engine=engine, by=by: engine.act(move.number, "accept", by=by, fields={"home": homes[by]}).final
             for engine, by in ((one, FAR_HEAD), (other, FAR_SECOND))
         ))
     assert found.count("closed") == 1

@@ -55,6 +55,7 @@ def test_one_form_hands_over_every_case_and_moves_every_child_on_the_day(june: C
     assert (offer.case.facts["addressee"], offer.who("receiver_answers")) == (FAR, FAR_HEAD)
     assert track_of(june, unknown, TRANSFER).due("place_known") == datetime(2026, 9, 2, tzinfo=CHINA)    # the day is over at midnight
     assert (home(june, "stu-111"), home(june, "stu-114"), far.case.unit) == (LEAVING, LEAVING, LEAVING)
+    assert june.engine.export_subject("stu-114", by="p-35")["subject"]["goes_to"] == FAR_CLASS
 
     again = june.engine.graduate(leavers, begins=TERM, by=VICE_PRINCIPAL, key="class-of-2026")
     assert again == found
@@ -107,10 +108,13 @@ def test_a_county_lets_a_class_go_and_learns_of_no_case_that_did_not_reach_it(ju
     assert track_of(june, case, TRANSFER).stage == "offered"
 
 
-def test_whom_a_case_concerns_hands_it_over_without_learning_of_it(june: City) -> None:
+def test_whom_a_case_concerns_begins_its_hand_over_without_learning_of_it_and_others_say_whereto(june: City) -> None:
     case = june.report(PEER, subject="stu-111", unit=LEAVING, about_staff=[VICE_PRINCIPAL])
     assert june.engine.graduate([Leaver("stu-111", FAR_CLASS)], begins=TERM, by=VICE_PRINCIPAL).transfers == ()
-    assert track_of(june, case, TRANSFER).stage == "offered"
+    move = track_of(june, case, TRANSFER)
+    assert (move.stage, move.who("name_receiver")) == ("to_hand_over", "p-35")
+    move.act("p-35", "offer", to=FAR, state="情况").act(FAR_HEAD, "accept", home=FAR_CLASS)
+    assert case.case.unit == FAR_CLASS
 
 
 # ---- what is refused, whole --------------------------------------------------------------------------------------------------------------

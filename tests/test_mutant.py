@@ -12,7 +12,7 @@ from .fate import KILLED, fate, files, mutants_of, own
 from .mutant import KINDS, dotted, paths
 from .reason import REASONS, UNEXPLAINED
 
-SAMPLE, SEED = 90, 5
+SAMPLE, SEED = 60, 5
 DOCS = Path(__file__).parent.parent / "docs" / "definitions.md"
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from crisis_engine import BadInput, CommandRejected, NotAllowed
+from crisis_engine.cli import main
 from crisis_engine.core.errors import FileError, StoreError
 from crisis_engine.dossier.verify import check
 from crisis_engine.engine.packet import make_recipient_key, open_packet
@@ -148,3 +150,34 @@ def test_key_files_are_their_owners_and_never_written_over(tmp_path: Path) -> No
             open_packet(tmp_path / "packet", tmp_path / "bad.key")
     with pytest.raises(FileError):
         open_packet(tmp_path / "nowhere", path)
+
+
+def test_on_the_console_a_dossier_is_sealed_and_opened_in_the_readers_language(
+    city: City, case: Story, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:
+    move = keyed(city, case, key)
+    city.engine.seal()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CRISIS_NOW", city.clock().isoformat())
+    monkeypatch.setenv("CRISIS_DB", city.url)
+    Path("receiver.pub").write_text(f"{key}\n", encoding="utf-8")
+    fingerprint = Recipient.parse(key).fingerprint
+    assert main(["transfer", "fingerprint", "receiver.pub", "--lang", "zh"]) == 0
+    assert f"指纹（请以另一途径核对）：{' '.join(fingerprint[place:place + 4] for place in range(0, 64, 4))}" in capsys.readouterr().out
+
+    seal = ["transfer", "seal", move.number, "--recipient", "receiver.pub", "--out", "dossier.sealed", "--as", LAW_VICE_PRINCIPAL]
+    assert main([*seal, "--json"]) == 0
+    sealed = json.loads(capsys.readouterr().out)
+    assert (sealed["fingerprint"], sealed["sha256"]) == (fingerprint, move.case.facts["sealed"])
+    assert main([*seal, "--lang", "zh"]) == 74                        # nothing is written over, and nothing new is sealed
+    assert move.case.facts["sealed"] == sealed["sha256"]
+    capsys.readouterr()
+
+    opening = ["transfer", "open", "dossier.sealed", "--key", "receiver.key", "--out", "dossiers.zip"]
+    assert main([*opening, "--lang", "en", "--db", "nowhere.db"]) == 0           # whoever receives it has no database of ours
+    assert sealed["sha256"][:4] in capsys.readouterr().out
+    assert zipfile.is_zipfile("dossiers.zip")
+    Path("dossier.sealed").write_bytes(Path("dossier.sealed").read_bytes()[:-1])
+    assert main([*opening[:-1], "again.zip", "--lang", "zh"]) == 65
+    assert "被改动或残缺" in capsys.readouterr().err
+    assert not Path("again.zip").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crisis_engine import BadInput, CommandRejected, CrisisError, NotAllowed, NotFound
+from crisis_engine.core.errors import DefinitionError
 from crisis_engine.core.model import Absence, Duty, Person, Subject, Unit
+from crisis_engine.definitions import load_procedure
 from crisis_engine.roster import RosterSet
 from crisis_engine.testing import open_test_engine
 
@@ -178,15 +181,30 @@ def test_what_the_old_school_proposed_is_void_and_what_the_city_proposed_stands(
     assert case.happened("proposal_ended")[-1].how == "voided"  # type: ignore[attr-defined]  # of proposal_ended
 
 
-def test_recusals_go_along_and_a_broken_glass_ends(city: City, case: Story) -> None:
-    case.act(VICE_PRINCIPAL, "exclude_person", person=[FAR_TEACHER], because="亲属")
+def test_what_the_old_school_took_in_hand_climbs_again_at_the_new_one(city: City) -> None:
+    case = city.report(PEER)
     move = offered(city, case)
+    city.at("08:59")
+    due = case.due("acknowledge")
+    case.act(PRINCIPAL, "take_in_hand", clock="acknowledge", until=city.time("09:29"), because="已联系班主任")
+    city.at("09:05")
+    assert (case.tier, case.clock("acknowledge").next_at) == ("school", city.time("09:29"))    # the county's rung of 09:00 waits
+    move.act(FAR_HEAD, "accept", home=FAR_CLASS)
+    assert (case.due("acknowledge"), case.answers) == (due, FAR_HEAD)
+    city.sweep()
+    assert (case.tier, case.answers) == ("county", FAR_OFFICER)
+
+
+def test_recusals_go_along_and_a_broken_glass_ends(city: City, case: Story) -> None:
+    a_school_near(city)
+    case.act(VICE_PRINCIPAL, "exclude_person", person=[NEAR_TEACHER], because="亲属")
+    move = offered(city, case, NEAR)
     city.engine.break_glass(case.number, by="p-12", because="隔壁班主任，夜间在场")
     city.engine.case(case.number, by="p-12")
-    move.act(FAR_HEAD, "accept", home=FAR_CLASS)
+    move.act(NEAR_HEAD, "accept", home=NEAR_CLASS)
     with pytest.raises(NotFound):
-        city.engine.case(case.number, by=FAR_TEACHER)
-    unread(city, case.number, "p-12")
+        city.engine.case(case.number, by=NEAR_TEACHER)
+    unread(city, case.number, "p-12")             # the same county: without its end the reading would have run on
 
 
 def test_a_second_word_about_the_child_goes_to_the_new_school(city: City, case: Story) -> None:
@@ -415,3 +433,28 @@ def test_at_no_instant_is_a_clock_without_somebody_and_the_old_school_reads_noth
         way = Way(City(engine, clock, channel, ""))
         for step in (*before, ("moves", ("offer", {"to": FAR, "state": "情况"})), ("moves", ("accept", {"home": FAR_CLASS})), *after):
             way.step(*step)
+
+
+# ---- what the loader refuses ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("change", "key"), [
+    (('by    = ["addressee"]\nsecond', 'by    = ["addressee", "county_officer"]\nsecond'), "move.accept.by"),
+    (('needs = ["home_at_addressee"]\n', ""), "move.accept.needs"),
+    (('of = ["class", "grade", "school"], required = true', 'of = ["class", "county"], required = true'), "move.accept.fields"),
+    (('of = ["class", "grade", "school"], required = true', 'of = ["class"]'), "move.accept.fields"),
+    (('sets_parent = { unit = "field:home" }', 'sets_parent = { unit = "field:note" }'), "sets_parent.unit"),
+    (('unit        = "offer"', 'unit        = "ofer"'), "graduates.unit"),
+    (('leaves_city = "to_another_city"', 'leaves_city = "confirm_key"'), "graduates.leaves_city"),
+    (('unknown     = "place_unknown"', 'unknown     = "still_naming"'), "graduates.unknown"),
+    (('unknown     = "place_unknown"\n', ""), "graduates"),
+])
+def test_a_file_that_would_give_a_case_away_is_refused_with_its_key(tmp_path: Path, change: tuple[str, str], key: str) -> None:
+    text = files("crisis_engine.workflows").joinpath("transfer_v1.toml").read_text(encoding="utf-8")
+    assert text.count(change[0]) == 1
+    path = tmp_path / "transfer_v1.toml"
+    path.write_text(text.replace(*change), encoding="utf-8")
+    with pytest.raises(DefinitionError) as caught:
+        load_procedure(str(path))
+    assert key in (caught.value.key or ""), caught.value
+    assert caught.value.way_out

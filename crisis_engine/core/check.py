@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from .calendar import Span
+from .check_field import check_secrecy
 from .check_track import check_track_cues, check_tracks
 from .errors import DefinitionError
 from .model import Risk
@@ -79,6 +80,7 @@ def check_workflow(workflow: Workflow, file: str, guards: Collection[str] = KNOW
     for clock in workflow.clocks.values():
         _check_clock(workflow, clock, file)
     check_tracks(workflow, file, _TWO_PERSONS)
+    check_secrecy(workflow, file)
     for move in workflow.moves.values():
         _check_guards(workflow, move, frozenset(guards), file)
         _check_two_persons(workflow, move, file)
@@ -121,8 +123,8 @@ def check_together(
             _refuse(
                 file,
                 key,
-                f'the role "{role}" is unknown to {access.name}_v{access.version}.',
-                nearest(role, {*access.roles, *built_in}),
+                f'the role "{role[:80]}" is unknown to {access.name}_v{access.version}.',
+                nearest(role[:80], {*access.roles, *built_in}),
             )
 
 
@@ -169,6 +171,8 @@ def _check_opening(workflow: Workflow, file: str) -> None:
         )
     if workflow.again is not None and not workflow.moves[workflow.again].signal:
         _refuse(file, f"move.{workflow.again}.signal", "a second report is a word from outside.", "Write signal = true.")
+    if workflow.again is not None and not any(workflow.again in clock.once_on for clock in workflow.clocks.values()):
+        _refuse(file, "again", "nobody would have to look at a second report.", f'Let a clock start once = {{ on = ["{workflow.again}"] }}.')
     uses_danger = any(clock.flag == "danger" for clock in workflow.clocks.values()) or any(
         "danger" in move.sets for move in workflow.moves.values()
     )

@@ -199,3 +199,9 @@ def lines_of(policy: Policy) -> Iterator[Line]:
     yield from (Line(f"closure.by_peak.{risk}", DEEPER, depth) for risk, depth in policy.closure_by_peak.items())
     yield from (Line(f"closure.sample.{risk}", MORE, percent) for risk, percent in policy.sample.items())
     yield from (Line(f"closure.stable_for.{risk}", LONGER, span) for risk, span in policy.stable_for.items())
+
+
+def looser_lines(own: Policy, base: Policy) -> list[str]:
+    """Return the keys whose value asks less in one policy than in the other, in the order of the file; of what one of them lacks, none."""
+    mine = {line.key: line.value for line in lines_of(own)}
+    return [key for key, order, value in lines_of(base) if key in mine and order.compare(mine[key], value) is Verdict.LOOSER]

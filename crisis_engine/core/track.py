@@ -7,6 +7,7 @@ from typing import Any
 
 from . import events as ev
 from .case import Case
+from .deadline import sooner
 from .errors import BadInput, CommandRejected, said
 from .model import Tier, higher_tier
 from .pen import Pen
@@ -19,9 +20,12 @@ Track = tuple[Case, Procedure]
 
 def may_open(workflow: Workflow, case: Case | None, moves: Collection[str], fields: Mapping[str, Any]) -> list[str]:
     """Return the tracks that these moves could open by themselves: whoever gathers a world looks these up, and no others."""
+    if not workflow.tracks:
+        return []
+    made = {*moves, *_engine_moves(workflow)}
     return [
         track.name for track in workflow.tracks.values()
-        if set(track.on) & {*moves, *_engine_moves(workflow)} or set(track.cues) & _listed(fields.get("cues"))
+        if set(track.on) & made or set(track.cues) & _listed(fields.get("cues"))
         or (track.from_risk is not None and (case is None or case.peak.rank < track.from_risk.rank))
     ]
 
@@ -119,8 +123,8 @@ def meet_parent(above: Pen, clocks: Collection[str]) -> None:
 def rehome(pen: Pen, unit: str) -> None:
     """Let a case go to another unit with its child; what runs stays due as it was, and whoever must do it is found there when it settles.
 
-    What people of the old place proposed is void, unless they answer for the new one too. Across a county's border the old county leads
-    no longer, and the new one is told.
+    What people of the old place proposed is void, unless they answer for the new one too; what they took in hand climbs again. Across a
+    county's border the old county leads no longer, and the new one is told.
     """
     old, new = pen.resolver.chain(pen.case.unit), pen.resolver.chain(unit)
     if unit == pen.case.unit:
@@ -130,6 +134,11 @@ def rehome(pen: Pen, unit: str) -> None:
     for proposal in pen.case.proposals:
         if proposal.by not in there:
             pen.add(ev.ProposalEnded, by="engine", proposal=proposal.id, how="voided")
+    for clock in pen.case.clocks:
+        if clock.held_until is not None and old.get(clock.held_at[-1]) != new.get(clock.held_at[-1]):   # who took it in hand is gone
+            next_at = sooner(clock, pen.procedure.steps(clock.name, pen.case.risk), pen.now)
+            pen.add(ev.ClockMoved, by="engine", clock=clock.name, n=clock.n, due_at=clock.due_at, next_at=min(clock.next_at, next_at),
+                    rung=clock.rung, why="unit", cap_at=clock.cap_at, provisional=clock.provisional)
     if old.get(Tier.COUNTY) != new.get(Tier.COUNTY):
         if pen.case.lead is Tier.COUNTY:
             pen.add(ev.LeadChanged, lead=None)

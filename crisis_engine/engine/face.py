@@ -71,7 +71,8 @@ def open_engine(
 
 
 class Engine(
-    Audit, Backtest, Packets, Compliance, Glass, Graduations, Incidents, Secrecy, Forgetting, Post, Explaining, Migrating, Attaching, Printing,
+    Audit, Backtest, Packets, Compliance, Glass, Graduations, Incidents, Secrecy, Forgetting, Post, Explaining, Migrating, Attaching,
+    Printing,
 ):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 

@@ -197,7 +197,8 @@ class Forgetting(Reading):
                     "reads": [{"who": one.who, "what": one.what, "at": local(one.at)} for one in tx.reads_of(case.number, READS_SHOWN)],
                 })
             found = {
-                "made_at": local(now), "subject": {"id": child.ref, "name": child.name, "unit": child.unit},
+                "made_at": local(now), "subject": {"id": child.ref, "name": child.name, "unit": child.unit,
+                                                   **({"goes_to": to} if (to := tx.planned_move(child.id)) else {})},
                 "guardians": [{"id": one.id, "name": one.name, "contact": one.contact} for one in tx.guardians_of(child.ref)],
                 "cases": cases,
             }

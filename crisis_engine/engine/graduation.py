@@ -195,7 +195,7 @@ class Graduations(Worlds):
         """Return the hand-over beside one case, opened and brought to where the child's destination leads.
 
         Who lets a class go is asked for the right over its roster, not over each case: a case is handed over too of whose existence this
-        person must not learn.
+        person must not learn. Where the case concerns this person, the hand-over begins, and others say whereto.
         """
         case, workflow, school = stored.case, procedure.workflow, way.school
         units = {case.unit, *(duty.unit for duty in actor.duties)} | ({school.id} if school is not None else set())
@@ -207,6 +207,8 @@ class Graduations(Worlds):
         )
         decision = decide_open(world, Open(case.unit, case.subject, {}))
         pen = decision.pens[0]
+        if actor.id in case.recused:
+            return decision
         whereto = "unit" if school is not None else way.leaver.to
         move = workflow.moves[workflow.graduates[whereto]]
         known = {"to": school.id if school is not None else None, "begins": begins.isoformat(),

@@ -14,6 +14,7 @@ from crisis_engine.core.errors import BadInput, CommandRejected, DefinitionError
 from crisis_engine.core.events import Migrated
 from crisis_engine.core.evolve import fold
 from crisis_engine.core.migrate import hindrance, migrate, revert
+from crisis_engine.core.order import looser_lines
 from crisis_engine.core.parse_workflow import parse_workflow
 from crisis_engine.core.procedure import Procedure
 
@@ -50,6 +51,7 @@ class MigrationReport:
     cases: int = 0        # that move, or moved
     clocks: int = 0       # of them: clocks whose plan changes
     nearer: int = 0       # of these: clocks that are due earlier
+    looser: list[str] = field(default_factory=list)   # keys of the policies that ask less than before; what runs is not put off by them
     stuck: list[tuple[str, str, str]] = field(default_factory=list)
 
     def add(self, part: MigrationReport) -> None:
@@ -62,7 +64,7 @@ class MigrationReport:
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
         return {"origin": self.origin, "target": self.target, "id": self.id, "cases": self.cases, "clocks": self.clocks,
-                "nearer": self.nearer, "stuck": [{"case": number, "because": why, "of": name} for number, why, name in self.stuck]}
+                "nearer": self.nearer, "looser": self.looser, "stuck": [{"case": number, "because": why, "of": name} for number, why, name in self.stuck]}
 
 
 class Migrating(Pinned):
@@ -77,6 +79,7 @@ class Migrating(Pinned):
             self._allow(tx, self.now(), by, "procedure.migrate")
             pairs = self._pairs(tx, old, new)
         report = MigrationReport(old, new)
+        report.looser = list(dict.fromkeys(key for before, after in pairs for key in looser_lines(after.policy, before.policy)))
         for before, after in pairs:
             self._each(before, after, by, report, _forward(before, after, "-", "-"), write=False)
         return report

@@ -257,7 +257,7 @@ def people_known(tx: Tx, people: Sequence[str]) -> None:
             raise NotFound(f"Nobody is known as {said(person)!r}.", way_out="Give the id of a person or guardian of the roster.")
 
 
-def refuse_subject(workflow: Workflow, child: Subject | None, above: Stored | None) -> None:
+def refuse_subject(workflow: Workflow, child: Subject | None, above: object | None) -> None:
     """Refuse a track that stands beside nothing, and a child in a case that is about a unit."""
     if workflow.subject == "unit" and child is not None:
         raise BadInput(f"{workflow.id} is about a unit and names no child.",

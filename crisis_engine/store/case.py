@@ -105,13 +105,17 @@ def _short(clock: Clock) -> str:
         f",{'null' if clock.holder is None else escaped(clock.holder)},{micros(clock.armed_at)},{micros(clock.due_at)}"
         f",{micros(clock.next_at)},{clock.rung:d},{clock.times:d},{clock.at_tier:d}"
     )
-    if not (clock.cap_at or clock.provisional or clock.held_until or clock.held_at or clock.paused_at or clock.paused_until or clock.pauses):
+    rest = (clock.cap_at, clock.provisional, clock.held_until, clock.held_at, clock.paused_at, clock.paused_until, clock.pauses)
+    if rest == _NO_REST:
         return f"{text}]"
-    rest = [
+    values = [
         micros_or_none(clock.cap_at), int(clock.provisional), micros_or_none(clock.held_until), list(clock.held_at),
         micros_or_none(clock.paused_at), micros_or_none(clock.paused_until), clock.pauses,
     ]
-    return f"{text},{encode(rest)[1:]}"
+    return f"{text},{encode(values)[1:]}"
+
+
+_NO_REST = (None, False, None, (), None, None, 0)
 
 
 def _clock_of(name: str, n: int, kind: str, role: str, unit: str, holder: str | None, armed_at: int, due_at: int, next_at: int, rung: int,  # noqa: PLR0917 - the places of a list

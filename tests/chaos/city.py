@@ -44,8 +44,7 @@ class Simulation(People):
         self._faults = self.rnd.choice([0.0, 0.02, 0.05, 0.15])
         self._stays = self.rnd.choice([0.0, 0.5, 0.8, 0.95])  # how likely the same process goes on: short and long runs
         self._last = ""
-        self._held: tuple[str, int] | None = None             # a daemon that decided and is kept from writing until somebody else wrote …
-        self._wanted = ""                                     # … best of all this one
+        self._held: tuple[str, int] | None = None             # a daemon that decided and is kept from writing until somebody else wrote
         self._behind: set[str] = set()                        # daemons that decided by a roster that has changed since
         self._suspicious = False                              # one of them wrote: nobody who left may hold anything now
         self._stamp = -1
@@ -59,7 +58,7 @@ class Simulation(People):
         copy_city(template(), self.path)
         try:
             chance = patch("crisis_engine.engine.deliver.chance", Random(self.seed).random)
-            with patch("secrets.choice", Random(self.seed).choice), chance, self._watched():
+            with patch("secrets.choice", Random(self.seed).choice), chance, self.overhearing(), self._watched():
                 try:
                     for _step in range(self.steps):
                         self._tick()
@@ -165,10 +164,6 @@ class Simulation(People):
         able = [runner for runner in able if runner.point != "write" or held in {None, runner} or (stuck and self.rnd.random() < 0.3)]
         if not able:
             return None
-        if kept is not None and self._wanted and self.rnd.random() < 0.7:
-            for runner in able:
-                if runner.name == self._wanted:
-                    return runner
         if self.rnd.random() < self._stays:
             for runner in able:
                 if runner.name == self._last:
@@ -209,8 +204,24 @@ class Simulation(People):
             self.watch.look(self.now)
             self._stamp, self._held = self.watch.stamp(), None
             self._roster_moved(runner)
-        if runner.point == "write" and runner.name in DAEMONS and self._faults and self.rnd.random() < 0.3:
-            self._held, self._wanted = (runner.name, self.figures.steps + 30), self.rnd.choice(["", "operator"])
+        if runner.point == "write" and runner.name in DAEMONS and not self.calm:
+            if self._faults and self.rnd.random() < 0.3:
+                self._held = runner.name, self.figures.steps + 30
+            if self.called.get(runner.name) and self.rnd.random() < 0.6:
+                self._roster_moves(runner)
+
+    def _roster_moves(self, daemon: Runner) -> None:
+        """Let the operator, between a sweep's decision and its write, send somebody away whom it calls on; then it writes."""
+        operator = self.runners["operator"]
+        if operator.point != "idle" or self.lock.holder is not None:
+            return
+        self.between = daemon.name
+        for runner in (operator, daemon):
+            self._step(runner, Told(Order.GO))
+            while runner.point not in {"done", "idle", "gone"}:
+                self._step(runner, Told(Order.GO))
+        self.between = ""
+        self._note("roster moves", daemon.name)
 
     def _roster_moved(self, wrote: Runner) -> None:
         """Keep who decided by the roster as it was before this commit; when one of them writes, it is looked after at once."""
@@ -228,6 +239,7 @@ class Simulation(People):
     def _restart(self, runner: Runner) -> None:
         if self.rnd.random() < 0.2:
             self.revised ^= {runner.name}   # it comes back with other definitions
+        self.called.pop(runner.name, None)
         self._start(runner.name)
         self._note("start", runner.name)
 

@@ -35,10 +35,10 @@ def rounds_of(seed: int, kills: int, most: int = A_ROUND) -> list[tuple[int, int
 class Crew:
     """Writers and daemons on one database. Each has a name; a killed one comes back at once under another."""
 
-    def __init__(self, url: str, folder: Path, seed: int, *, writers: int = 3, daemons: int = 2) -> None:
+    def __init__(self, url: str, folder: Path, seed: int, *, writers: int = 3, daemons: int = 2, speed: float = SPEED) -> None:
         self.url, self.folder, self.rnd = url, folder, Random(seed)
         folder.mkdir(exist_ok=True)
-        self.since = time.time()
+        self.since, self.speed = time.time(), speed
         self.faults: Counter[str] = Counter()
         self.pids: dict[str, int] = {}
         self.stopped: dict[str, float] = {}    # until when
@@ -66,7 +66,7 @@ class Crew:
         self._number += 1
         name = f"{role}-{self._number}"
         again = open_calls(self.folder / f"{after}.jsonl") if after and self.rnd.random() < 0.8 else []
-        task = Task(name, role, self.rnd.randrange(2**32), self.url, str(self.folder), self.since, SPEED, again)
+        task = Task(name, role, self.rnd.randrange(2**32), self.url, str(self.folder), self.since, self.speed, again)
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(order(task).encode())
@@ -137,7 +137,7 @@ class Crew:
         """Let one last process do what is owed, then return every flaw that is found."""
         for name in list(self.pids):
             self.kill(name)
-        task = Task("judge", "daemon", 10**9, url or self.url, str(self.folder), self.since, SPEED)
+        task = Task("judge", "daemon", 10**9, url or self.url, str(self.folder), self.since, self.speed)
         now = [task.now()]
         with open_engine(url or self.url, clock=lambda: now[0], channels=(_Patient(task),), create=False) as engine:
             for hours in (0, 2, 26):
