@@ -50,6 +50,9 @@ KNOWN_GUARDS: tuple[str, ...] = (
     "escort_authorised",
     "partner_agreement_valid",
     "partner_not_tried",
+    "receiver_fits",
+    "home_at_addressee",
+    "receipt_matches",
 )
 """The guards that code answers for; a name with an argument is written `risk_below:red`."""
 

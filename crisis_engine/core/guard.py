@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .case import Case
+from .deadline import day_before
 from .model import Risk, Tier
 from .policy import Policy
+from .resolve import is_within
 from .world import World
 
 Guard = Callable[[World, Case, Mapping[str, Any], str], str | None]
@@ -146,6 +148,42 @@ def _partner_not_tried(world: World, _case: Case, fields: Mapping[str, Any], _ar
     return f"{tried[0]} was asked before: name another, or say so (field again)" if tried and not fields.get("again") else None
 
 
+def _receiver_fits(world: World, case: Case, fields: Mapping[str, Any], _argument: str) -> str | None:
+    """Whether the unit that a child is offered to is another school than its own, and is there when the child comes (field begins)."""
+    begins = fields.get("begins")
+    comes = (day_before(begins, None, world.now) if begins is not None else None) or world.now
+    home = _above(world, case)
+    if home.subject is None:
+        return "nobody knows yet who the child is: identify it first"
+    for named in world.partners.values():
+        unit = named.unit
+        if unit.ends_at is not None and unit.ends_at <= world.now:
+            return f"{unit.id} is abolished"
+        if unit.ends_at is not None and unit.ends_at <= comes:
+            return f"{unit.id} ends before the child comes"
+        if unit.begins_at is not None and unit.begins_at > comes:
+            return f"{unit.id} does not exist yet when the child comes"
+        if world.resolver.chain(home.unit).get(Tier.SCHOOL) == world.resolver.chain(unit.id).get(Tier.SCHOOL, ""):
+            return f"{unit.id} is the child's own school: between its classes a child goes by the roster (`crisis roster import`)"
+    return None
+
+
+def _home_at_addressee(world: World, case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
+    for named in world.partners.values():
+        if not is_within(named.unit.id, case.facts.get("addressee", "")):
+            return f"{named.unit.id} is not at the school that was asked"
+        if named.unit.ends_at is not None and named.unit.ends_at <= world.now:
+            return f"{named.unit.id} is abolished"
+    return None
+
+
+def _receipt_matches(_world: World, case: Case, fields: Mapping[str, Any], _argument: str) -> str | None:
+    typed = fields.get("receipt")
+    if typed is None or typed == case.facts.get("sealed"):
+        return None
+    return "this is not the hash of what was sealed last: the receiver has another file, or one that was changed on the way"
+
+
 def _checklist_done(world: World, case: Case, _fields: Mapping[str, Any], name: str) -> str | None:
     ticked = case.facts.get(f"checklist.{name}", "").split(",")
     left = [item for item in _policy(world).checklists.get(name, {}) if item not in ticked]
@@ -203,6 +241,9 @@ GUARDS: Mapping[str, Guard] = {
     "escort_authorised": _escort_authorised,
     "partner_agreement_valid": _partner_agreement_valid,
     "partner_not_tried": _partner_not_tried,
+    "receiver_fits": _receiver_fits,
+    "home_at_addressee": _home_at_addressee,
+    "receipt_matches": _receipt_matches,
     "checklist_done": _checklist_done,
     "members_hold": _members_hold,
     "parent_ending": _when(lambda world, _c, _a: world.actor.is_engine, "the parent case is not over"),

@@ -33,7 +33,7 @@ _ANSWERED = {"confirmed", "declined", "withdrawn"}
 _TAKEN = (
     ev.Opened, ev.Moved, ev.RiskRaised, ev.RiskLowered, ev.DangerBegan, ev.DangerEnded, ev.TierRaised, ev.TierLowered, ev.LeadChanged,
     ev.FactSet, ev.SubjectSet, ev.PersonRecused, ev.ClockHeld, ev.ClockPaused, ev.ClockResumed, ev.Proposed, ev.ProposalEnded, ev.Linked,
-    ev.GlassBroken, ev.TrackMoved, ev.ParentSet,
+    ev.GlassBroken, ev.TrackMoved, ev.ParentSet, ev.UnitSet,
 )
 _LOOKED = (ev.HandedOver, ev.AnswererChanged)
 

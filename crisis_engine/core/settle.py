@@ -42,7 +42,7 @@ def settle(pen: Pen) -> None:
 def _keep_alarm(pen: Pen) -> None:
     """While nobody answers, or nobody does what is due, one clock speaks up again within the policy's `terminal.every`."""
     case = pen.case
-    if case.answers is not None and all(clock.holder is not None for clock in case.clocks):
+    if case.answers is not None and None not in [clock.holder for clock in case.clocks]:
         return
     limit = pen.now + pen.procedure.policy.terminal_every.wall
     awake = [clock for clock in case.clocks if clock.paused_until is None] or case.clocks

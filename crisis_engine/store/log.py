@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from crisis_engine.core.events import Event
-from crisis_engine.store.key import CASE, KeyRows
+from crisis_engine.store.attachment import AttachmentRows
+from crisis_engine.store.key import CASE
 from crisis_engine.store.prove import Walk
 from crisis_engine.store.record import RawRecord, decode, unseal_envelope
 from crisis_engine.store.seal import DataKey
@@ -18,7 +19,7 @@ _RECORDS = (
 _LOGS = f"SELECT case_id, header FROM crisis_event WHERE case_id {AMONG.format('ids')} ORDER BY case_id, seq"  # noqa: S608 (constants)
 
 
-class LogReads(KeyRows):
+class LogReads(AttachmentRows):
     """Everything that reads the log."""
 
     def events(self, number: str) -> list[Event]:
@@ -68,7 +69,7 @@ class LogReads(KeyRows):
 
     def walk(self) -> Walk:
         """Return the walk that proves cases one after another."""
-        return Walk(self.connection, self.open_record)
+        return Walk(self.connection, self.open_record, self.attachment_flaws)
 
     def verify(self, number: str | None = None) -> Iterator[str]:
         """Yield a sentence for each place where the log of one case, or of all, is not what was written; none when it is whole.
