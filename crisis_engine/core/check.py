@@ -172,7 +172,8 @@ def _check_opening(workflow: Workflow, file: str) -> None:
     if workflow.again is not None and not workflow.moves[workflow.again].signal:
         _refuse(file, f"move.{workflow.again}.signal", "a second report is a word from outside.", "Write signal = true.")
     if workflow.again is not None and not any(workflow.again in clock.once_on for clock in workflow.clocks.values()):
-        _refuse(file, "again", "nobody would have to look at a second report.", f'Let a clock start once = {{ on = ["{workflow.again}"] }}.')
+        way_out = f'Let a clock start once = {{ on = ["{workflow.again}"] }}.'
+        _refuse(file, "again", "nobody would have to look at a second report.", way_out)
     uses_danger = any(clock.flag == "danger" for clock in workflow.clocks.values()) or any(
         "danger" in move.sets for move in workflow.moves.values()
     )
@@ -306,7 +307,7 @@ def _check_two_persons(workflow: Workflow, move: MoveDef, file: str) -> None:
     settled = bool(move.from_stages) and all(workflow.stages[stage].settled for stage in move.from_stages)
     if final and not move.second and final != "merged" and move.when != "parent_ended" and not settled:
         _refuse(file, f"{key}.second", "an ending takes two persons.", 'Write second = ["leading_group", …].')
-    if final == "merged" and "merged_into" not in move.sets:   # the other case goes on, so one person is enough: nothing else may call itself so
+    if final == "merged" and "merged_into" not in move.sets:   # one person is enough for it, because the other case goes on
         _refuse(file, f"{key}.to", "only a move that merges leads to a merged end.", 'Write sets = { merged_into = "field:NAME" }.')
     for what, value in _TWO_PERSONS:
         if what in move.sets and move.sets[what] == value and not move.second:

@@ -250,7 +250,7 @@ def _danger(table: Table | None) -> DangerDef | None:
     )
     for name, said in (("tells", danger.tells), ("shows", danger.shows)):
         if not said:
-            table.refuse("a danger of which nobody hears, or without a number to call.", name, way_out="Name roles, and numbers such as 110.")
+            table.refuse("a danger of which nobody hears, or without a number to call.", name, way_out="Name roles, and numbers as 110.")
     table.close()
     return danger
 

@@ -3,7 +3,8 @@
 Precisely: what people did (words, moves, proposals and their answers, ratings, danger, facts, recusals, holds and pauses, levels that they
 raised or lowered) is taken from the log at its times. All else is left out and decided anew by the core under the other policy: which
 clocks run, by when they are due, who must meet them, which rungs fire when, whom they tell, how far they raise. A clock is met by the
-same act that met it; a hold or a pause lasts no longer than that policy lets it. What is due at the instant of an act fires before it. Who is found is found in today's roster as of that time,
+same act that met it; a hold or a pause lasts no longer than that policy lets it. What is due at the instant of an act fires before it.
+Who is found is found in today's roster as of that time,
 days are counted on today's calendar, and the last look is at `until`. Nobody in a replay does anything differently because a rung
 fired earlier or later: it says what the new numbers would have made of the old behaviour, not how people would have behaved.
 """
