@@ -16,13 +16,14 @@ from crisis_engine.words import say
 
 PARTS = (
     "database", "person", "case", "access", "clockwork", "notice", "daemon", "definition", "rehearse", "keys", "forget", "audit",
-    "compliance", "drawing", "author", "explain", "migrate",
+    "compliance", "drawing", "author", "explain", "migrate", "supervise", "incident",
 )
 """The modules that hold commands."""
 
 ORDER = [
-    "init", "roster", "report", "open", "act", "moves", "queue", "show", "explain", "history", "cases", "counts", "glass",
-    "audit", "reporter", "compliance", "sweep", "deliver", "notices", "daemon", "definitions", "keys", "forget", "hold", "doctor", "demo",
+    "init", "roster", "report", "open", "incident", "act", "moves", "candidates", "queue", "show", "explain", "history", "cases",
+    "counts", "glass", "audit", "reporter", "compliance", "zero-report", "supervise", "sweep", "deliver", "notices", "daemon",
+    "definitions", "keys", "forget", "hold", "doctor", "demo",
 ]
 """The commands as the help lists them: along a case's life."""
 

@@ -34,7 +34,8 @@ KINDS = ("safety", "paper")
 FLAGS = ("danger", "raised")
 SUBJECTS = ("student", "parent", "unit")
 PARENT_ENDS = ("close", "hold")
-OWN_ENGINE = ("signal", "parent_ended")
+OWN_ENGINE = ("signal", "parent_ended", "parent_fact")
+YIELDS = ("excluded",)
 RATED = tuple(risk.value for risk in Risk if risk is not Risk.UNRATED)
 RESERVED = frozenset({"confirm", "decline", "withdraw"})
 """What can be said to an open proposal in every workflow; no move may be called so."""
@@ -57,6 +58,9 @@ SETS: Mapping[str, tuple[tuple[object, ...], frozenset[str]]] = {
 
 SETS_PARENT = {key: SETS[key] for key in ("guardian", "recused")}
 """What a track's move may set on its parent: facts and recusals of the child, which both cases share."""
+
+FOLLOWED: Mapping[str, tuple[str, ...]] = {"guardian": tuple(str(value) for value in SETS["guardian"][0])}
+"""Facts of a parent that a track may follow (`follows`), with their values."""
 
 _TIERS = tuple(tier.value for tier in Tier)
 _ABOUT_ONE_CLOCK = ("hold", "pause", "resume")
@@ -128,7 +132,10 @@ def _stage(table: Table) -> Stage:
         final=table.one_of("final", FINALS) if table.has("final") else None,
         holds=table.flag("holds"),
         settled=table.flag("settled"),
+        yields=table.some_of("yields", YIELDS),
     )
+    if stage.yields and not stage.holds:
+        table.refuse("what does not hold its parent has nothing to yield.", "yields", way_out="Write holds = true, or take yields out.")
     if (stage.lead is None) == (stage.final is None):
         table.refuse(
             "a stage has either a lead or a final.",
@@ -210,7 +217,11 @@ def _tracks(table: Table | None, moves: tuple[str, ...]) -> Mapping[str, TrackDe
             from_risk=Risk(entry.one_of("from_risk", RATED)) if entry.has("from_risk") else None,
             cues=entry.words("cues"),
             on=entry.some_of("on", moves),
+            policy=entry.flag("policy"),
         )
+        if track.policy and (not track.on or track.from_risk or track.cues):
+            entry.refuse("the policy says from which risk on, the workflow at which moves.", "policy",
+                         way_out='Write on = ["MOVE"] alone, or take policy out.')
         if not (track.from_risk or track.cues or track.on):
             entry.refuse("this track never opens.", way_out='Write from_risk = "red", cues = [...] or on = ["MOVE"].')
         entry.close()
@@ -282,6 +293,7 @@ class _MoveReader:
             up=table.flag("up"),
             signal=table.flag("signal"),
             when=table.one_of("when", OWN_ENGINE) if table.has("when") else None,
+            follows=self._follows(table),
             meets_parent=table.words("meets_parent"),
             sets_parent=self._sets_parent(table, names),
         )
@@ -352,6 +364,16 @@ class _MoveReader:
             key: self._value(sets, key, fixed, types, fields) for key, (fixed, types) in SETS_PARENT.items() if sets.has(key)
         }
         sets.close()
+        return found
+
+    @staticmethod
+    def _follows(table: Table) -> Mapping[str, str]:
+        """Return the facts of the parent that make the engine move: each one that a parent can come to know."""
+        follows = table.table_or_none("follows")
+        if follows is None:
+            return {}
+        found = {name: follows.one_of(name, FOLLOWED[name]) for name in FOLLOWED if follows.has(name)}
+        follows.close()
         return found
 
     @staticmethod

@@ -23,12 +23,14 @@ from crisis_engine.refusals.proof import PROOF
 from crisis_engine.refusals.right import RIGHTS
 from crisis_engine.refusals.rule import RULES
 from crisis_engine.refusals.secret import SECRETS
+from crisis_engine.refusals.supervise import SUPERVISION
 from crisis_engine.refusals.track import TRACKS
 from crisis_engine.words import knows, say
 
 __all__ = ["TABLE", "in_chinese"]
 
-TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF, **NOTICES, **MIGRATIONS, **CLOCKWORK, **TRACKS}
+TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF, **NOTICES, **MIGRATIONS, **CLOCKWORK, **TRACKS,
+                            **SUPERVISION}
 """Each sentence of the engine with its values named, and its Chinese."""
 
 _HOLE = re.compile(r"\{(\w+)\}")

@@ -190,7 +190,7 @@ class Book:
         return World(
             now=now, actor=self.actor(by), procedure=procedure, resolver=self.resolver(now), case=standing, number=number, subject=child,
             others=tuple(of_child), tracks=self.tracks_of(standing),
-            openable=self._openable(procedure, home, may_open(procedure.workflow, standing, {
+            openable=self._openable(procedure, home, may_open(procedure, standing, {
                 procedure.workflow.opening.name, procedure.workflow.again or ""}, form), numbers),
         )
 
@@ -215,7 +215,7 @@ class Book:
         names = {move, *(one.move for one in case.proposals)} if move in ANSWERS else {move}
         made = [procedure.workflow.moves[name] for name in sorted(names) if name in procedure.workflow.moves]
         opens = [*_listed(fields.get("track")), *(track for one in made for track in one.opens),
-                 *may_open(procedure.workflow, case, names, fields)]
+                 *may_open(procedure, case, names, fields)]
         above = self.cases[case.parent] if case.parent is not None else None
         beside = self.pinned(above) if above is not None else procedure
         return World(

@@ -24,6 +24,7 @@ from .refusal import REFUSALS
 from .rehearse import REHEARSE
 from .screen import SCREENS
 from .secret import SECRETS
+from .supervise import SUPERVISE
 
 LANGUAGES: tuple[str, ...] = ("zh", "en")
 """The languages of the catalogue, in the order of its columns."""
@@ -48,6 +49,6 @@ _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
     **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON, **REHEARSE, **PROVER,
-    **DRAW, **AUTHOR, **EXPLAIN, **MIGRATE,
+    **DRAW, **AUTHOR, **EXPLAIN, **MIGRATE, **SUPERVISE,
 })
 """Every key with its text in each language; a key stands in one part only."""
