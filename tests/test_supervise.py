@@ -24,6 +24,7 @@ from crisis_engine.engine import supervise as room
 from crisis_engine.testing import open_test_engine
 
 from .story import (
+    CLASS,
     CLASS_TEACHER,
     COUNSELOR,
     COUNTY_OFFICER,
@@ -288,6 +289,34 @@ def test_what_was_said_and_opened_is_only_ever_added_to(database: str, request: 
                     "UPDATE crisis_occasion SET number = ''"):
             with pytest.raises(Exception, match="append-only"), engine.store.writing() as tx:
                 tx.connection.exec_driver_sql(sql)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_what_conditions_and_loads_look_at_is_the_same_on_both_databases(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path,
+) -> None:
+    with _opened(database, request, tmp_path) as engine:
+        receipt = engine.report(unit=CLASS, subject="stu-42", by=PEER, facts="听到的话", cues=["fresh_injury"])
+        hidden = engine.report(unit=CLASS, subject="stu-41", by=PEER, facts="听到的话", about_staff=[PRINCIPAL])
+        engine.zero_report(unit=SCHOOL, month="2026-01", by=PRINCIPAL)
+        now = engine.now()
+        with engine.store.reading() as tx:
+            number, other = (tx.receipt(one.token).number for one in (receipt, hidden))   # type: ignore[union-attr]  # both are there
+            case = tx.case(number).case                                                   # type: ignore[union-attr]
+            later = now + timedelta(days=1)
+            for unit in (SCHOOL, None, CLASS):
+                assert [one.case.number for one in tx.late_cases(later, ["red"], unit)] == [number]
+            assert tx.late_cases(later, ["red"], "xinyang/exp-1") == tx.late_cases(now, ["red"]) == []
+            assert {one.case.number for one in tx.late_cases(later, ["red", "unrated"])} == {number, other}
+            assert {(one.unit, one.workflow) for one in tx.words_since(now, SCHOOL)} == {(CLASS, "school_crisis_v1")}
+            assert len(tx.words_since(now)) == 2, "the opening and its receipt; of the word about the principal nothing"
+            assert tx.words_since(later) == tx.words_since(now, "xinyang/exp-1") == []
+            assert tx.zero_reports(SCHOOL) == tx.zero_reports() == {SCHOOL: frozenset({"2026-01"})}
+            assert tx.open_procedures(SCHOOL) == [case.procedure]
+            assert [one.case.number for one in tx.open_cases_under(SCHOOL, [case.procedure])] == [number, other]
+            assert {duty.person for duty in tx.duties_in({"counselor"}, SCHOOL)[SCHOOL]} == {COUNSELOR, SECOND_COUNSELOR}
+            assert tx.duties_in({"counselor"})[SCHOOL] == tx.duties_in({"counselor"}, SCHOOL)[SCHOOL]
+            assert tx.staff_among([PRINCIPAL, "gd-42", "stu-42"]) == {PRINCIPAL}
 
 
 # ---- once, whoever looks how often ------------------------------------------------------------------------------------------------------

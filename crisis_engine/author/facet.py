@@ -89,9 +89,8 @@ def _supervising(key: str, rule: Rule) -> dict[str, Facet]:
         f"{key}.when": Facet("rules", rule.when), f"{key}.unit": Facet("rules", rule.unit, "tier"),
         f"{key}.opens": Facet("rules", rule.opens), f"{key}.tier": Facet("rules", rule.tier.value, "tier"),
         f"{key}.same": Facet("rules", rule.same), f"{key}.label": Facet("words", dict(rule.label), "label"),
-        f"{key}.source": Facet("sources", rule.source, "source"), f"{key}.mark": _mark(rule.mark),
     }
-    found |= {f"{key}.fields.{name}": Facet("words", value) for name, value in rule.fields.items()}
+    found |= {f"{key}.fields.{name}": Facet("words", value.replace("\n", " / ")) for name, value in rule.fields.items()}
     if rule.of:
         found[f"{key}.of"] = Facet("rules", rule.of, "text", WIDER)
     if rule.role is not None:

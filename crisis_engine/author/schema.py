@@ -15,22 +15,20 @@ from crisis_engine.core.parse_access import ACTIONS, COUNT_LEAST, COUNT_MOST, FO
 from crisis_engine.core.parse_policy import DEPTHS, LOAD_MOST, PERCENT_MOST, TIMES_MOST
 from crisis_engine.core.parse_rule import ABOVE, CONDITIONS, MONTHS_MOST, SUPERVISED
 from crisis_engine.core.parse_table import LANGUAGES, MARKS, NAME, TEXT_MOST
+from crisis_engine.core.parse_track import FOLLOWED, RATED, YIELDS
 from crisis_engine.core.parse_workflow import (
     CHARACTERS_MOST,
     FIELD_TYPES,
     FINALS,
     FLAGS,
-    FOLLOWED,
     ITEMS_MOST,
     KINDS,
     OWN_ENGINE,
     PARENT_ENDS,
-    RATED,
     SECRECY_MOST,
     SETS,
     SETS_PARENT,
     SUBJECTS,
-    YIELDS,
 )
 from crisis_engine.core.retention import KEPT
 from crisis_engine.core.stricter import overridable

@@ -11,10 +11,15 @@ import typer
 from crisis_engine.cli.case import Key, Number, facts_of
 from crisis_engine.cli.command import command
 from crisis_engine.cli.console import Console
+from crisis_engine.cli.failure import bad_input
 from crisis_engine.core.errors import CrisisError, RosterError
 
 if TYPE_CHECKING:
+    from crisis_engine import Engine
     from crisis_engine.engine.incident import Incident
+
+INCIDENT = "incident_v1"
+_LISTED = 1_000
 
 Child = Annotated[list[str] | None, typer.Option("--child", metavar="PUPIL")]
 Children = Annotated[Path | None, typer.Option("--children", metavar="FILE")]
@@ -59,9 +64,17 @@ def add(
     by = console.actor
     words, lines = _words(child, children)
     with console.engine() as engine:
-        number = console.number(engine, number, to_act=True)
+        number = _event(engine, by) if number == "next" else number
         found = _told(children, lines, lambda: engine.add_to_incident(number, children=words, by=by, facts=facts, key=key))
     _print(console, found)
+
+
+def _event(engine: Engine, by: str) -> str:
+    """Return the one group event that whoever acts may see: `next` stands for it, whatever else is in the queue."""
+    open_ones = [one.number for one in engine.cases(by=by, limit=_LISTED) if one.workflow == INCIDENT]
+    if len(open_ones) != 1:
+        raise bad_input("usage.next_many" if open_ones else "usage.next_none")
+    return open_ones[0]
 
 
 def _words(named: list[str] | None, file: Path | None) -> tuple[list[dict[str, Any]], list[int | None]]:

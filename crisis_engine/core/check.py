@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from .calendar import Span
-from .check_rule import check_rules
+from .check_rule import check_checklists, check_rules
 from .check_track import check_track_cues, check_tracks
 from .errors import DefinitionError
 from .model import Risk
 from .parse_policy import PUPILS
 from .parse_table import nearest
-from .parse_workflow import YIELDS
+from .parse_track import YIELDS
 from .policy import Access, Policy
 from .workflow import ClockDef, MoveDef, Workflow
 
@@ -116,7 +116,7 @@ def check_together(
     _check_ladder_moves(workflow, policy, policy_file)
     check_track_cues(workflow, policy, workflow_file)
     _check_dossiers(workflow, access)
-    _check_checklists(workflow, policy, workflow_file)
+    check_checklists(workflow, policy, workflow_file)
     check_rules(workflow, policy, access, policy_file)
     for file, key, role, built_in in (*_roles_of_workflow(workflow, workflow_file), *_roles_of_policy(policy, policy_file)):
         if role not in built_in and role not in access.roles:
@@ -126,14 +126,6 @@ def check_together(
                 f'the role "{role}" is unknown to {access.name}_v{access.version}.',
                 nearest(role, {*access.roles, *built_in}),
             )
-
-
-def _check_checklists(workflow: Workflow, policy: Policy, file: str) -> None:
-    for move in workflow.moves.values():
-        named = [field.of or "" for field in move.fields if field.type == "items"] + [move.checklist] * bool(move.checklist)
-        for name in named:
-            if name not in policy.checklists:
-                _refuse(file, f"move.{move.name}", f'{policy.id} has no checklist "{name}".', nearest(str(name), policy.checklists))
 
 
 def _check_dossiers(workflow: Workflow, access: Access) -> None:

@@ -1,4 +1,4 @@
-"""What a policy's rules must mean: the engine may open the workflow, which is about a unit; the form is right, the role is held there."""
+"""What a policy's rules and checklists must mean with a workflow: the engine may open it, the form is right, the list is there."""
 
 from __future__ import annotations
 
@@ -37,6 +37,15 @@ def _check_opening(workflow: Workflow, policy: Policy, rule: Rule, file: str) ->
         check_fields(move, rule.fields, workflow, policy)
     except BadInput as error:
         _refuse(file, f"{key}.fields", error.message, error.way_out)
+
+
+def check_checklists(workflow: Workflow, policy: Policy, file: str) -> None:
+    """Raise DefinitionError for a checklist that a form or a move names and the policy does not have."""
+    for move in workflow.moves.values():
+        named = [field.of or "" for field in move.fields if field.type == "items"] + [move.checklist] * bool(move.checklist)
+        for name in named:
+            if name not in policy.checklists:
+                _refuse(file, f"move.{move.name}", f'{policy.id} has no checklist "{name}".', nearest(str(name), policy.checklists))
 
 
 def _refuse(file: str, key: str, message: str, way_out: str) -> NoReturn:

@@ -65,6 +65,8 @@ def parse_policy(doc: Mapping[str, object], file: str) -> Policy:
     closure = _trusted(top, "closure")
     by_peak, sample, stable_for = _closure(closure, counts_as)
     checklists, checklist_trust = _checklists(top.table_or_none("checklist"))
+    rules = parse_rules(top.table_or_none("rule"))
+    rule_trust = {f"rule.{rule.name}": (rule.source, rule.mark) for rule in rules.values()}
     tracks, track_trust = _opening(top.table_or_none("track"))
     loads, load_trust = _loads(top.table_or_none("load"))
     source, mark = top.trust()
@@ -93,11 +95,11 @@ def parse_policy(doc: Mapping[str, object], file: str) -> Policy:
         closure_mark=trust["closure"][1],
         source=source,
         mark=mark,
-        trust={**trust, **checklist_trust, **load_trust, **track_trust},
+        trust={**trust, **checklist_trust, **load_trust, **track_trust, **rule_trust},
         checklists=checklists,
         tracks=tracks,
         loads=loads,
-        rules=parse_rules(top.table_or_none("rule")),
+        rules=rules,
     )
     if not policy.applies_to:
         top.refuse("this policy is for no workflow.", "for", way_out='Name workflows, such as ["school_crisis_v1"].')

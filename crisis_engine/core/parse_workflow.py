@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from .model import PARTNER_SORTS, Risk, Tier
 from .parse_table import Table
-from .workflow import ClockDef, DangerDef, FieldDef, Label, MoveDef, Stage, TrackDef, Workflow
+from .parse_track import FOLLOWED, RATED, YIELDS, parse_follows, parse_tracks
+from .workflow import ClockDef, DangerDef, FieldDef, Label, MoveDef, Stage, Workflow
 
 FIELD_TYPES = frozenset(
     [
@@ -35,8 +36,6 @@ FLAGS = ("danger", "raised")
 SUBJECTS = ("student", "parent", "unit")
 PARENT_ENDS = ("close", "hold")
 OWN_ENGINE = ("signal", "parent_ended", "parent_fact")
-YIELDS = ("excluded",)
-RATED = tuple(risk.value for risk in Risk if risk is not Risk.UNRATED)
 RESERVED = frozenset({"confirm", "decline", "withdraw"})
 """What can be said to an open proposal in every workflow; no move may be called so."""
 
@@ -45,7 +44,7 @@ SETS: Mapping[str, tuple[tuple[object, ...], frozenset[str]]] = {
     "risk": (("cue_floor", "peak_or_yellow", *RATED), frozenset({"risk"})),
     "danger": ((True, False), frozenset({"bool"})),
     "recused": (("guardians",), frozenset({"persons", "person"})),
-    "guardian": (("told", "agreed", "partly", "refused", "unreachable", "withheld"), frozenset({"choice"})),
+    "guardian": (FOLLOWED["guardian"], frozenset({"choice"})),
     "subject": ((), frozenset({"subject"})),
     "merged_into": ((), frozenset({"case"})),
     "hold": ((), frozenset({"time"})),
@@ -58,9 +57,6 @@ SETS: Mapping[str, tuple[tuple[object, ...], frozenset[str]]] = {
 
 SETS_PARENT = {key: SETS[key] for key in ("guardian", "recused")}
 """What a track's move may set on its parent: facts and recusals of the child, which both cases share."""
-
-FOLLOWED: Mapping[str, tuple[str, ...]] = {"guardian": tuple(str(value) for value in SETS["guardian"][0])}
-"""Facts of a parent that a track may follow (`follows`), with their values."""
 
 _TIERS = tuple(tier.value for tier in Tier)
 _ABOUT_ONE_CLOCK = ("hold", "pause", "resume")
@@ -101,7 +97,7 @@ def parse_workflow(doc: Mapping[str, object], file: str) -> Workflow:
         one_open_per_subject=top.flag("one_open_per_subject"),
         parents=top.words("parent"),
         end_with_parent=top.one_of("end_with_parent", PARENT_ENDS) if top.has("end_with_parent") else None,
-        tracks=_tracks(top.table_or_none("track"), move_names),
+        tracks=parse_tracks(top.table_or_none("track"), move_names),
     )
     top.close()
     return workflow
@@ -206,29 +202,6 @@ def _who(table: Table) -> str:
     return who
 
 
-def _tracks(table: Table | None, moves: tuple[str, ...]) -> Mapping[str, TrackDef]:
-    """Return what stands under [track.NAME]; each says at least one reason to open."""
-    tracks: dict[str, TrackDef] = {}
-    for name in table.names() if table else ():
-        assert table is not None  # noqa: S101 (mypy does not see that the loop is empty without a table)
-        entry = table.table(name)
-        track = TrackDef(
-            name=name,
-            from_risk=Risk(entry.one_of("from_risk", RATED)) if entry.has("from_risk") else None,
-            cues=entry.words("cues"),
-            on=entry.some_of("on", moves),
-            policy=entry.flag("policy"),
-        )
-        if track.policy and (not track.on or track.from_risk or track.cues):
-            entry.refuse("the policy says from which risk on, the workflow at which moves.", "policy",
-                         way_out='Write on = ["MOVE"] alone, or take policy out.')
-        if not (track.from_risk or track.cues or track.on):
-            entry.refuse("this track never opens.", way_out='Write from_risk = "red", cues = [...] or on = ["MOVE"].')
-        entry.close()
-        tracks[name] = track
-    return tracks
-
-
 def _danger(table: Table | None) -> DangerDef | None:
     if table is None:
         return None
@@ -293,7 +266,7 @@ class _MoveReader:
             up=table.flag("up"),
             signal=table.flag("signal"),
             when=table.one_of("when", OWN_ENGINE) if table.has("when") else None,
-            follows=self._follows(table),
+            follows=parse_follows(table.table_or_none("follows")),
             meets_parent=table.words("meets_parent"),
             sets_parent=self._sets_parent(table, names),
         )
@@ -364,16 +337,6 @@ class _MoveReader:
             key: self._value(sets, key, fixed, types, fields) for key, (fixed, types) in SETS_PARENT.items() if sets.has(key)
         }
         sets.close()
-        return found
-
-    @staticmethod
-    def _follows(table: Table) -> Mapping[str, str]:
-        """Return the facts of the parent that make the engine move: each one that a parent can come to know."""
-        follows = table.table_or_none("follows")
-        if follows is None:
-            return {}
-        found = {name: follows.one_of(name, FOLLOWED[name]) for name in FOLLOWED if follows.has(name)}
-        follows.close()
         return found
 
     @staticmethod

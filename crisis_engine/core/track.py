@@ -32,10 +32,11 @@ def may_open(procedure: Procedure, case: Case | None, moves: Collection[str], fi
     """Return the tracks that these moves could open by themselves: whoever gathers a world looks these up, and no others."""
     peak = 0 if case is None else case.peak.rank
     made, ticked = {*moves, *_engine_moves(procedure.workflow)}, _listed(fields.get("cues"))
+    before = set() if case is None else set(case.done)
     return [
         track.name for track in own_tracks(procedure)
-        if set(track.on) & made or set(track.cues) & ticked
-        or any(risk is not None and peak < risk.rank for risk in (track.from_risk, _gate(procedure, track)))
+        if set(track.on) & made or set(track.cues) & ticked or (track.policy and set(track.on) & before)
+        or (track.from_risk is not None and peak < track.from_risk.rank)
     ]
 
 
@@ -164,6 +165,11 @@ def follow(
     return pens
 
 
+def meets_now(pen: Pen, move: MoveDef) -> set[str]:
+    """Return the clocks that a move meets of those that run: one that starts only behind it is not met by it."""
+    return {clock.name for clock in pen.case.clocks} & set(move.meets)
+
+
 def follow_facts(pen: Pen, facts: Mapping[str, str]) -> None:
     """Make the engine's move by which a track follows what its parent came to know, so that nobody is asked for it twice."""
     move = pen.procedure.workflow.following(pen.case.stage, facts)
@@ -172,7 +178,7 @@ def follow_facts(pen: Pen, facts: Mapping[str, str]) -> None:
     to = pen.procedure.graph.step(pen.case.stage, move.name)
     pen.add(ev.Moved, by="engine", move=move.name, origin=pen.case.stage, to=to)
     pen.triggers.add(move.name)
-    pen.met |= set(move.meets)
+    pen.met |= meets_now(pen, move)
     if move.tier is not None:
         raise_to(pen, Tier(move.tier))
     for role in move.tells:
