@@ -301,8 +301,8 @@ def test_what_conditions_and_loads_look_at_is_the_same_on_both_databases(
         engine.zero_report(unit=SCHOOL, month="2026-01", by=PRINCIPAL)
         now = engine.now()
         with engine.store.reading() as tx:
-            number, other = (tx.receipt(one.token).number for one in (receipt, hidden))   # type: ignore[union-attr]  # both are there
-            case = tx.case(number).case                                                   # type: ignore[union-attr]
+            number, other = (tx.receipt(one.token).number for one in (receipt, hidden))
+            case = tx.case(number).case
             later = now + timedelta(days=1)
             for unit in (SCHOOL, None, CLASS):
                 assert [one.case.number for one in tx.late_cases(later, ["red"], unit)] == [number]
