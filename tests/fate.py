@@ -1,4 +1,4 @@
-"""What becomes of a mutant: the loader refuses it, a law of the proof breaks, the table says another time, or it survives and a reason says why.
+"""What becomes of a mutant: the loader refuses it, a law breaks, the table says another time, or it survives and a reason says why.
 
 A mutant of a workflow is proven with `default_v1`, one of a policy with the workflow that it is about: whose clock it is, or who
 climbs the ladder; what is everybody's is proven with the main line. One that differs only in what no decision reads is not proven again.
@@ -12,19 +12,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from crisis_engine import definitions
 from crisis_engine.core.check import check_together, check_workflow
 from crisis_engine.core.errors import DefinitionError
+from crisis_engine.core.model import Risk
 from crisis_engine.core.parse_access import parse_access
 from crisis_engine.core.parse_policy import parse_policy
 from crisis_engine.core.parse_retention import parse_retention
 from crisis_engine.core.policy import Access, Policy
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.stricter import check_stricter, extend
-from crisis_engine.core.workflow import FieldDef, MoveDef, Workflow
-from crisis_engine.prover import Proof, prove
+from crisis_engine.core.workflow import NO_LABELS, FieldDef, MoveDef, Workflow
+from crisis_engine.prover import Proof, Worst, prove
 from crisis_engine.prover.explore import Explorer
 from crisis_engine.prover.order import disorder
 from crisis_engine.prover.proof import note_worst
@@ -180,15 +181,15 @@ def _shipped(workflow: str, policy: str) -> Procedure:
 
 def _only_numbers(path: Path) -> bool:
     """Whether nothing but times can differ: budgets, reminders, caps and ladders change no situation and nobody who is found."""
-    return path[0] == "ladder" or (path[0] == "clock" and len(path) > 2 and path[2] != "pause")  # noqa: PLR2004 (a key of a clock)
+    return path[0] == "ladder" or (path[0] == "clock" and len(path) > 2 and path[2] != "pause")
 
 
 def _timed(procedure: Procedure, workflow: str, policy: str) -> tuple[str, str]:
     """Judge by the laws of time alone, over the situations that were found of what is shipped: a tenth of the price."""
     explorer = _explored(workflow, policy)
     explorer.hand = Stagehand(procedure, Town(definitions.load_access(), worst_calendar(procedure.policy)))
-    found, worst = disorder(procedure.workflow, procedure.policy), {}
-    for broken in found:
+    worst: dict[tuple[str, Risk], Worst] = {}
+    for broken in disorder(procedure.workflow, procedure.policy):
         return "law", broken.law
     for here in explorer.open():
         for silence, steps in silences(explorer.hand, here) if not here.key.flag else ():
@@ -234,14 +235,15 @@ def _as_read(procedure: Procedure) -> tuple[Workflow, Policy]:
     """Return what of a procedure a decision reads: no label, no source, no secrecy, no text that somebody writes into a form."""
     workflow, policy = procedure.workflow, procedure.policy
     return (
-        replace(workflow, label={}, source="", choices={name: dict.fromkeys(values, {}) for name, values in workflow.choices.items()},
+        replace(workflow, label={}, source="",
+                choices={name: dict.fromkeys(values, NO_LABELS) for name, values in workflow.choices.items()},
                 stages={name: replace(stage, label={}) for name, stage in workflow.stages.items()},
                 clocks={name: replace(clock, label={}) for name, clock in workflow.clocks.items()},
                 moves={name: _bare(move) for name, move in workflow.moves.items()}),
         replace(policy, label={}, source="", mark="D", trust={}, closure_source="", closure_mark="D",
                 clocks={name: replace(rule, source="", mark="D") for name, rule in policy.clocks.items()},
                 cues={name: replace(cue, label={}) for name, cue in policy.cues.items()},
-                checklists={name: dict.fromkeys(items, {}) for name, items in policy.checklists.items()}),
+                checklists={name: dict.fromkeys(items, NO_LABELS) for name, items in policy.checklists.items()}),
     )
 
 
@@ -251,7 +253,7 @@ def _bare(move: MoveDef) -> MoveDef:
 
 
 def _bare_field(field: FieldDef) -> FieldDef:
-    return replace(field, label={}, secrecy=0, least=None, most=None)   # the proof fills in three people and one letter: a limit stops neither
+    return replace(field, label={}, secrecy=0, least=None, most=None)   # three people and one letter stand there: no limit stops them
 
 
 # ---- rights ---------------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """`make mutants`: every rule of every shipped file taken out, loosened or widened in turn, and what notices it.
 
 It says how far it is, keeps every fate in a file and goes on from there when it is called again with the same definitions and the same
-code. `N=200` takes a sample, by `SEED`; `ONLY="leave_v1 default_v1"` some files; `WORKERS=2` processes; `KEEP=FILE` where the fates are kept.
+code. `N=200` takes a sample, by `SEED`; `ONLY="leave_v1 default_v1"` some files; `WORKERS=2` processes; `KEEP=FILE` for the fates.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def judged(task: Task) -> Fate:
 
 def tree() -> str:
     """Return what the fates depend on, as a digest: the definitions, the core, the prover, the mutants."""
-    found = [path for folder in ("workflows", "policies", "crisis_engine/core", "crisis_engine/prover") for path in (ROOT / folder).iterdir()]
+    folders = ("workflows", "policies", "crisis_engine/core", "crisis_engine/prover")
+    found = [path for folder in folders for path in (ROOT / folder).iterdir()]
     found += [ROOT / "tests" / f"{name}.py" for name in ("mutant", "fate", "reason", "test_access")]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(found) if path.suffix in {".toml", ".py"})).hexdigest()[:16]
 
@@ -85,7 +86,7 @@ def judge(wanted: list[Task], path: Path, workers: int) -> list[Fate]:
 
 
 def _fates(open_ones: list[Task], workers: int) -> Iterator[Fate]:
-    if workers < 2 or len(open_ones) < 2:  # noqa: PLR2004 (one process is enough)
+    if workers < 2 or len(open_ones) < 2:
         yield from map(judged, open_ones)
         return
     with get_context("spawn").Pool(workers) as pool:
@@ -109,7 +110,8 @@ def report(fates: list[Fate]) -> Iterator[str]:
     survivors = [one for one in fates if one.by not in KILLED]
     for why, count in Counter(one.why for one in survivors).most_common():
         yield f"\n{count} survived: {why}"
-        yield from (f"    {one.file}  {one.kind}  {one.key}" + f"  {one.by}" * (one.by != "survived") for one in survivors if one.why == why)
+        for one in (each for each in survivors if each.why == why):
+            yield f"    {one.file}  {one.kind}  {one.key}" + f"  {one.by}" * (one.by != "survived")
 
 
 def main() -> int:

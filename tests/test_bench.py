@@ -254,8 +254,8 @@ def each(request: pytest.FixtureRequest, run: Run, monkeypatch: pytest.MonkeyPat
 
 
 def _run(folder: Path, database: Database) -> Run:
-    return Run(folder, [database], cases=CASES, due=DUE, rounds=1, lives=3, moved=CASES, sizes=(20, 40), growth_due=10, peer_due=4, peer_future=6,
-               rate=5, seconds=1, schools=SCHOOLS)
+    return Run(folder, [database], cases=CASES, due=DUE, rounds=1, lives=3, moved=CASES, sizes=(20, 40), growth_due=10, peer_due=4,
+               peer_future=6, rate=5, seconds=1, schools=SCHOOLS)
 
 
 def _schema(path: Path) -> list[tuple[str, ...]]:

@@ -265,7 +265,6 @@ BROKEN: list[tuple[str, Any, str, str]] = [
     ("stage.closed.final", "merged", "move.close_at_county.to", "only a move that merges"),
     ("move.acknowledge.by", ["class_teacher", "peer"], "move.acknowledge.by", "speaks up"),
     ("move.acknowledge.by", ["class_teacher", "engine"], "move.acknowledge.by", "for people"),
-    ("clock.handled_signal.once", {"on": ["assess"]}, "move.signal_stops_closure.needs", "would never refuse"),
     ("move.hand_back.by", ["engine"], "move.hand_back.by", "software raises, people lower"),
     ("move.danger_over.sets", {"danger": False, "risk": "blue"}, "move.danger_over.sets.risk", "lower"),
     ("move.acknowledge.when", "signal", "move.acknowledge.when", "engine"),
@@ -302,6 +301,13 @@ def test_a_clock_that_only_the_engine_could_meet_is_refused(doc: dict[str, Any])
     by_engine = changed(changed(doc, "move.triage.by", ["engine"]), "move.triage.second", GONE)
     with pytest.raises(DefinitionError, match="no move meets this clock in triaging"):
         load(by_engine)
+
+
+def test_a_guard_over_signals_is_refused_where_no_clock_starts_on_one(doc: dict[str, Any]) -> None:
+    lonely = changed(changed(doc, "again", GONE), "one_open_per_subject", False)   # noqa: FBT003 (a value of the file)
+    with pytest.raises(DefinitionError, match="would never refuse") as caught:
+        load(changed(lonely, "clock.handled_signal.once", {"on": ["assess"]}))
+    assert caught.value.key == "move.signal_stops_closure.needs"
 
 
 def test_open_means_every_stage_that_is_not_final(workflow: Workflow) -> None:

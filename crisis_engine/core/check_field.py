@@ -12,7 +12,7 @@ RATED, HIDDEN = 2, 4
 
 
 def check_secrecy(workflow: Workflow, file: str) -> None:
-    """Raise DefinitionError for a rating that everybody reads, and for a field that would tell whom a case concerns, or what is withheld."""
+    """Raise DefinitionError for a rating that everybody reads, and a field that would tell whom a case concerns or what is withheld."""
     for move in workflow.moves.values():
         for field in move.fields:
             least = _least(move, field)

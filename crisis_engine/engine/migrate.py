@@ -64,7 +64,8 @@ class MigrationReport:
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
         return {"origin": self.origin, "target": self.target, "id": self.id, "cases": self.cases, "clocks": self.clocks,
-                "nearer": self.nearer, "looser": self.looser, "stuck": [{"case": number, "because": why, "of": name} for number, why, name in self.stuck]}
+                "nearer": self.nearer, "looser": self.looser,
+                "stuck": [{"case": number, "because": why, "of": name} for number, why, name in self.stuck]}
 
 
 class Migrating(Pinned):

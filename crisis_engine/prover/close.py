@@ -75,7 +75,9 @@ def misclosed(hand: Stagehand, found: Collection[Situation]) -> Iterator[tuple[B
             continue
         for stage in sorted(move.from_stages):
             here = next((each for each in found if each.key.stage == stage and not each.key.flag), None)
-            for peak, number in product(Risk, (NUMBER, DRAWN_NUMBER)) if here is not None else ():
+            if here is None:
+                continue
+            for peak, number in product(Risk, (NUMBER, DRAWN_NUMBER)):
                 case = replace(here.case, peak=peak, number=number)
                 form = next(forms(workflow, hand.procedure.policy, move, case, START), {})
                 for filled in (form, {name: value for name, value in form.items() if name != "members"}):

@@ -136,7 +136,8 @@ def measured(given: argparse.Namespace, where: Mapping[str, str]) -> dict[str, F
         if given.keep is not None:
             given.keep.mkdir(parents=True, exist_ok=True)
         sizes = sorted({*given.sizes, *([5_000_000] if given.largest else [])})
-        run = Run(folder, databases, keep=given.keep, cases=given.cases, due=given.due, rounds=given.rounds, lives=given.lives, moved=given.moved,
+        run = Run(folder, databases, keep=given.keep, cases=given.cases, due=given.due, rounds=given.rounds, lives=given.lives,
+                  moved=given.moved,
                   sizes=tuple(sizes), peer_due=given.peer_due, peer_future=given.peer_future, rate=given.rate, seconds=given.seconds,
                   growth_due=min(5_000, given.due), schools=given.schools)
         if given.keep is None:

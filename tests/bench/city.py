@@ -220,7 +220,7 @@ def build(
     database: Database, base_name: str, base: datetime, cases: int, due: int, *, schools: int | None = None,
     times: Iterable[datetime] | None = None,
 ) -> City:
-    """Afterwards there is a database with the whole roster of a city and its cases, `due` of them due at `base`, or each at its own time."""
+    """Afterwards there is a database with the whole roster of a city and cases, `due` of them due at `base`, or each at its own time."""
     database.make(base_name)
     with ce.open_engine(database.url(base_name), clock=SettableClock(base - 2 * DAY)) as engine:
         engine.mark_sandbox()

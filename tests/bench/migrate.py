@@ -90,9 +90,9 @@ def _there_and_back(run: Run, database: Database, engine: Engine, watch: Watch) 
     if other:
         sys.exit(f"{len(other)} cases that nothing touched are not as they were before: {other[:3]}")
     title = f"{run.moved} open cases on {database.name} moved to another policy while a daemon runs"
-    rungs = f"{there.rungs + back.rungs:,}"
+    rungs, undone = f"{there.rungs + back.rungs:,}", per_second(run.moved / back.seconds)
     yield Figure(f"migrate.{database.name}", title, run.moved / there.seconds, "/s",
-                 {"in": f"{shown(there.seconds)} s", "reverted": per_second(run.moved / back.seconds), "rungs of the daemon meanwhile": rungs},
+                 {"in": f"{shown(there.seconds)} s", "reverted": undone, "rungs of the daemon meanwhile": rungs},
                  {"seconds": there.seconds, "back": back.seconds, "rungs": there.rungs + back.rungs, "cases": run.moved})
 
 
@@ -160,7 +160,8 @@ def _check(run: Run, database: Database, engine: Engine, ways: int) -> None:
             if stored is None or fold(tx.events(number)) != stored.case:
                 sys.exit(f"the log of {number} does not fold to its row")
     passed_over = {"settings", "backup"}   # of the server that is measured, not of the cases
-    broken = [f"{finding.name}: {finding.text_en}" for finding in examine(engine, quick=True) if not finding.ok and finding.name not in passed_over]
+    found = (finding for finding in examine(engine, quick=True) if not finding.ok and finding.name not in passed_over)
+    broken = [f"{finding.name}: {finding.text_en}" for finding in found]
     if broken:
         sys.exit(f"the doctor finds {broken}")
 
