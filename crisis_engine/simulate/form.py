@@ -8,8 +8,9 @@ from typing import Any
 
 from crisis_engine.core.calendar import CHINA, parse_span
 from crisis_engine.core.case import Case
-from crisis_engine.core.model import RISKS, TIERS, Risk
+from crisis_engine.core.model import RISKS, TIERS, UNIT_KINDS, Risk
 from crisis_engine.core.procedure import Procedure
+from crisis_engine.core.resolve import is_within
 from crisis_engine.core.workflow import FieldDef, MoveDef
 from crisis_engine.simulate.book import Book
 from crisis_engine.simulate.child import Child
@@ -49,8 +50,8 @@ def _value(
         return given
     if one.type == "persons":
         return _people(book, now, case, procedure, move)
-    if one.type == "unit":
-        return _partner(book, now, case, one)
+    if one.type in {"unit", "hash"}:
+        return _named(book, now, case, one)
     if one.type in {"choice", "choices", "items"}:
         return _choice(procedure, one)
     if one.type == "subject":
@@ -84,6 +85,22 @@ def _people(book: Book, now: datetime, case: Case, procedure: Procedure, move: M
     else:
         found = [person for one in _PANEL if (person := resolver.find(case.unit, (one,), policy, case.recused).person) is not None]
     return list(dict.fromkeys(found))
+
+
+def _named(book: Book, now: datetime, case: Case, one: FieldDef) -> str | None:
+    """Return a unit that fits, or a hash: the one that the case knows, for whoever copies it from a receipt."""
+    if one.type == "hash":
+        return case.facts.get("sealed", "0" * 64)
+    return _place(book, case, one) if set(one.sorts) & set(UNIT_KINDS) else _partner(book, now, case, one)
+
+
+def _place(book: Book, case: Case, one: FieldDef) -> str | None:
+    """Return a unit of such a kind: where the case was sent to, of the unit that was asked, else of another school than the child's own."""
+    asked = case.facts.get("addressee")
+    for unit in sorted(unit.id for unit in book.units.values() if unit.kind in one.sorts):
+        if is_within(unit, asked) if asked else not is_within(case.unit, unit):
+            return unit
+    return None
 
 
 def _partner(book: Book, now: datetime, case: Case, one: FieldDef) -> str | None:
