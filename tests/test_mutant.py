@@ -21,7 +21,7 @@ def test_a_sample_of_all_mutants_is_killed_or_survives_for_a_known_reason() -> N
     fates = [mutate.judged(task) for task in mutate.tasks(cheap, SAMPLE, SEED)]
     assert [one for one in fates if one.by not in {*KILLED, "survived"}] == []
     assert [one for one in fates if one.why == UNEXPLAINED] == []
-    assert sum(one.by in KILLED for one in fates) > SAMPLE // 2
+    assert sum(one.by in KILLED for one in fates) > SAMPLE // 3
     assert "| all |" in "\n".join(mutate.report(fates))
 
 
