@@ -23,7 +23,7 @@ lint: .venv/.ready ## ruff with every rule, mypy strict
 bench: .venv/.ready ## measure sweep, daemon, growth and peers, some 20 minutes (ARGS="--only sweep" chooses)
 	$(PY) -m tests.bench $(ARGS)
 
-mutants: .venv/.ready ## take each rule of each definition out and say what notices (hours; N=200 a sample)
+mutants: .venv/.ready ## take each rule of each definition out and say what notices (goes on where it stopped; N=200 a sample)
 	$(PY) -m tests.mutate
 
 soak: .venv/.ready ## 1,000,000 random steps, every promise checked after each (hours)
