@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crisis_engine.daemon.pace import SMALLEST, TARGET, next_size
+from crisis_engine.daemon.pace import LARGEST, SMALLEST, TARGET, next_size
 from crisis_engine.daemon.rule import (
     ABSENCE,
     ALIVE,
     BREATH,
     GRACE,
+    KEPT_SILENT,
     LEAP,
     STEP,
     Anchor,
     first_anchor,
+    forgotten,
     is_off,
     look,
     others_living,
@@ -178,13 +180,26 @@ def test_periods_follow_chinas_calendar() -> None:
 # ---- pace and vitals --------------------------------------------------------------------------------------------------------------
 
 
-@given(st.integers(SMALLEST, 2_500), st.integers(1, 2_500), st.floats(0, 100))
+@given(st.lists(st.integers(-100, 100_000), max_size=60))
+def test_the_rows_of_living_daemons_are_never_forgotten_and_of_silent_ones_the_latest_are_kept(ages: list[int]) -> None:
+    known = [living(f"d{place}", beat_at=NOW - age * SECOND) for place, age in enumerate(ages)]
+    gone = set(forgotten("d0", known, NOW))
+    kept = [one for one in known if one.id not in gone]
+    silent = [one for one in kept if abs(NOW - one.beat_at) >= ALIVE and one.id != "d0"]
+    assert not gone & {"d0", *(one.id for one in others_living("d0", known, NOW))}
+    assert len(silent) <= KEPT_SILENT
+    assert not gone or len(silent) == KEPT_SILENT
+    assert max((one.beat_at for one in known if one.id in gone), default=NOW - 10**6 * SECOND) <= min(
+        (one.beat_at for one in silent), default=NOW + 10**6 * SECOND)
+
+
+@given(st.integers(SMALLEST, LARGEST), st.integers(1, LARGEST), st.floats(0, 100))
 def test_a_batch_never_grows_more_than_twofold_and_never_vanishes(size: int, wrote: int, took: float) -> None:
-    assert SMALLEST <= next_size(size, wrote, took) <= max(SMALLEST, min(2 * size, 2_500))
+    assert SMALLEST <= next_size(size, wrote, took) <= max(SMALLEST, min(2 * size, LARGEST))
 
 
 def test_a_slow_batch_is_followed_by_one_that_fits() -> None:
-    assert next_size(2_500, 2_500, 4 * TARGET) == 625
+    assert next_size(LARGEST, LARGEST, 4 * TARGET) == LARGEST // 4
 
 
 def test_a_round_that_does_not_come_further_is_found_and_one_that_does_is_not() -> None:

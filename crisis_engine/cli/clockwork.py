@@ -13,7 +13,6 @@ from crisis_engine.cli.failure import bad_input
 from crisis_engine.core.errors import StoreError
 
 if TYPE_CHECKING:
-    from crisis_engine.engine import Engine
     from crisis_engine.engine.sweep import Pace
 
 DIGITS = 3
@@ -31,7 +30,7 @@ def sweep(
     if not (slash and place.isdecimal() and sweepers.isdecimal() and len(sweepers) <= DIGITS and 1 <= int(place) <= int(sweepers)):
         raise bad_input("usage.share", given=share)
     with console.engine() as engine:
-        report = engine.sweep(limit=limit, share=(int(place) - 1, int(sweepers)), pace=_pace(engine) if int(sweepers) > 1 else None)
+        report = engine.sweep(limit=limit, share=(int(place) - 1, int(sweepers)), pace=_pace() if int(sweepers) > 1 else None)
     if console.as_json:
         console.json(report.to_json())
         return
@@ -42,13 +41,11 @@ def sweep(
         console.print(console.say("sweep.next", when=console.when(report.next_at)))
 
 
-def _pace(engine: Engine) -> Pace:
-    """Return the daemon's pace for a sweep that shares the database with others: a person's command waits for none of them."""
-    from crisis_engine.daemon.meter import Meter
-    from crisis_engine.daemon.pace import BatchPace
-    from crisis_engine.daemon.vitals import Vitals
+def _pace() -> Pace:
+    """Return the pace of a sweep that shares the database with others: a person's command waits for none of them."""
+    from crisis_engine.daemon.pace import EvenPace
 
-    return BatchPace(Vitals(), Meter(), engine.now)
+    return EvenPace()
 
 
 @command("deliver", "crisis deliver --to crisis-notices.jsonl")

@@ -136,6 +136,8 @@ def _chosen(console: Console, labels: Labels, move: str, field: str, value: obje
 def _value(console: Console, value: object) -> str:
     if isinstance(value, bool):
         return console.say("yes" if value else "no")
+    if isinstance(value, Mapping):   # an attachment
+        return f"{value.get('name')} ({value.get('size'):,} B) [{value.get('attachment')}]"
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 

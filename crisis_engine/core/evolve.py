@@ -203,7 +203,7 @@ def _rung_fired(case: Case, event: ev.RungFired) -> Changes:
             "tier": event.tier, "answers_role": event.answers_role, "answers_unit": event.answers_unit, "answers": event.answers,
         }
     if event.told:
-        changes |= _reached(case, max((tier for tier, _role in event.told), key=_RANK.__getitem__))
+        changes |= _reached(case, max([tier for tier, _role in event.told], key=_RANK.__getitem__))
     return changes
 
 
@@ -259,5 +259,6 @@ _APPLY: Mapping[str, Callable[[Case, Any], Changes]] = {
     "glass_broken": _glass_broken,
     "track_moved": _nothing,
     "parent_set": lambda _case, event: {"parent": event.parent},
+    "unit_set": lambda _case, event: {"unit": event.unit, "grants": ()},   # whoever broke the glass at the old place reads on no longer
     "migrated": lambda _case, event: {"procedure": event.procedure},
 }

@@ -70,6 +70,7 @@ class Resolver:
     _chains: dict[str, dict[Tier, str]] = field(default_factory=dict)
     _found: dict[tuple[object, ...], Found] = field(default_factory=dict)
     _people: dict[tuple[object, ...], tuple[Found, tuple[str, ...]]] = field(default_factory=dict)
+    _answering: dict[tuple[object, ...], Found] = field(default_factory=dict)
     _lowest: dict[tuple[object, ...], Tier] = field(default_factory=dict)
     _levels: dict[tuple[str, Tier], Tier] = field(default_factory=dict)
     rights: dict[str, Any] = field(default_factory=dict)   # core/access: what the duties of each actor come to at this instant
@@ -163,7 +164,11 @@ class Resolver:
 
     def answerer(self, unit: str, tier: Tier, policy: Policy, recused: frozenset[str] = frozenset()) -> Found:
         """Return who answers for a case of this unit at this tier; for `peer` the class teacher as receiver of the word."""
-        return self.find(unit, (policy.holder[self.level_from(unit, tier)],), policy, recused)
+        asked = (unit, tier, id(policy), recused)
+        found = self._answering.get(asked)
+        if found is None:
+            found = self._answering[asked] = self.find(unit, (policy.holder[self.level_from(unit, tier)],), policy, recused)
+        return found
 
     def people(self, unit: str, role: str, policy: Policy, recused: frozenset[str], *, urgent: bool) -> tuple[Found, tuple[str, ...]]:
         """Return where a role is found and everybody there who must hear: all who hold it, and off hours whoever is on duty.

@@ -16,6 +16,7 @@ from .workflow import tier_ladder
 
 _due_at = attrgetter("due_at")
 _NAME = {tier: tier.value for tier in Tier}
+_TIER = {tier.value: tier for tier in Tier}
 
 
 def fire_due(pen: Pen, moves: list[tuple[str, str]] | None = None) -> int:
@@ -88,7 +89,7 @@ def _target(pen: Pen, rung: Rung, found: Found, target: Tier) -> Tier:
     unit = pen.case.unit
     if rung.raise_to == "next":
         return higher_tier(target, pen.resolver.level_above(unit, found.tier))
-    return higher_tier(target, pen.resolver.level_from(unit, Tier(rung.raise_to)))
+    return higher_tier(target, pen.resolver.level_from(unit, _TIER[rung.raise_to]))
 
 
 def _last(

@@ -312,9 +312,9 @@ class Book:
             unit = self.units.get(name)
             if unit is None:
                 raise NotFound(f"There is no unit {said(name)!r}.", way_out="See `crisis roster show` for the units.")
-            if field.sorts and unit.sort not in field.sorts:
-                raise BadInput(f"{unit.id} is no partner of such a sort: {', '.join(field.sorts)}.",
-                               way_out="Name a partner of such a sort; the roster says which is which.", field=field.name)
+            if field.sorts and not {unit.sort, unit.kind} & set(field.sorts):
+                raise BadInput(f"{unit.id} is no unit of such a sort: {', '.join(field.sorts)}.",
+                               way_out="Name a unit of such a sort; the roster says which is which.", field=field.name)
             found[name] = Partner(unit, self.agreements.get(name, ()), self._loads[name])
         return found
 

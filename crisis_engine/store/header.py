@@ -21,7 +21,8 @@ _pieces: Callable[[object, int], tuple[str, ...]] | None = None
 if json.encoder.c_make_encoder is not None:   # type: ignore[attr-defined]  # what `encode` makes anew at each call, made once
     _pieces = json.encoder.c_make_encoder(None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", True, False, False)  # type: ignore[attr-defined]  # noqa: FBT003
 _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # json's own scanner, in C
-_escaped: Callable[[str], str] = json.encoder.encode_basestring   # quotes and escapes a text as `encode` does
+escaped: Callable[[str], str] = json.encoder.encode_basestring
+"""Return a text in quotes, escaped as `encode` does it."""
 
 
 def canonical(value: object) -> str:
@@ -63,19 +64,25 @@ def header_of(event: Event, commitment: bytes | None, prev: bytes) -> str:
 
 def _rung(event: RungFired, commitment: bytes | None, prev: bytes) -> str:
     tier, armed = event.tier, event.armed
+    answering = _answering(event.answers, event.answers_role, event.answers_unit)
     commit = "" if commitment is None else f',"commit":"{commitment.hex()}"'
     return (
-        f'{{"alarm":{_TRUTH[event.alarm]}{_given("answers", event.answers)}{_given("answers_role", event.answers_role)}'
-        f'{_given("answers_unit", event.answers_unit)}{"" if armed is None else _started(armed)},"at":"{_iso(event.at)}"'
-        f',"by":{_escaped(event.by)},"case":{_escaped(event.case)},"clock":{_escaped(event.clock)}{commit},"kind":"rung_fired","n":{event.n:d}'
+        f'{{"alarm":{_TRUTH[event.alarm]}{answering}{"" if armed is None else _started(armed)},"at":"{_iso(event.at)}"'
+        f',"by":{escaped(event.by)},"case":{escaped(event.case)},"clock":{escaped(event.clock)}{commit},"kind":"rung_fired","n":{event.n:d}'
         f',"next_at":"{_iso(event.next_at)}","next_rung":{event.next_rung:d},"next_times":{event.next_times:d},"prev":"{prev.hex()}"'
         f',"rung":{event.rung:d},"seq":{event.seq:d}{"" if tier is None else _TIER[tier]},"times":{event.times:d}'
         f',"told":{_told(event.told)}}}'
     )
 
 
+@lru_cache(4096)
+def _answering(holder: str | None, role: str | None, unit: str | None) -> str:
+    """Return who answers now: of many cases that a rung raises, it is the same few posts."""
+    return f'{_given("answers", holder)}{_given("answers_role", role)}{_given("answers_unit", unit)}'
+
+
 def _given(name: str, text: str | None) -> str:
-    return "" if text is None else f',"{name}":{_escaped(text)}'
+    return "" if text is None else f',"{name}":{escaped(text)}'
 
 
 def _started(armed: Iterable[ClockArmed]) -> str:
@@ -86,9 +93,9 @@ def _started(armed: Iterable[ClockArmed]) -> str:
 def _armed(one: ClockArmed) -> str:
     cap = f'"cap_at":"{_iso(one.cap_at)}",' if one.cap_at is not None else ""
     return (
-        f'{{"at_tier":{_TRUTH[one.at_tier]},{cap}"clock":{_escaped(one.clock)},"due_at":"{_iso(one.due_at)}"{_given("holder", one.holder)}'
-        f',"n":{one.n:d},"next_at":"{_iso(one.next_at)}","provisional":{_TRUTH[one.provisional]},"role":{_escaped(one.role)}'
-        f',"rung":{one.rung:d},"sort":{_escaped(one.sort)},"unit":{_escaped(one.unit)}}}'
+        f'{{"at_tier":{_TRUTH[one.at_tier]},{cap}"clock":{escaped(one.clock)},"due_at":"{_iso(one.due_at)}"{_given("holder", one.holder)}'
+        f',"n":{one.n:d},"next_at":"{_iso(one.next_at)}","provisional":{_TRUTH[one.provisional]},"role":{escaped(one.role)}'
+        f',"rung":{one.rung:d},"sort":{escaped(one.sort)},"unit":{escaped(one.unit)}}}'
     )
 
 
@@ -102,7 +109,7 @@ def _object(keys: tuple[str, ...], values: Iterable[Any], kind_of_event: str) ->
     for key, value in zip(keys, values, strict=True):
         kind = type(value)
         if kind is str:
-            parts.append(key + _escaped(value))
+            parts.append(key + escaped(value))
         elif value is None:
             continue
         elif kind is datetime:
@@ -122,6 +129,7 @@ def _object(keys: tuple[str, ...], values: Iterable[Any], kind_of_event: str) ->
     return "{" + ",".join(parts) + "}"
 
 
+@lru_cache(4096)
 def _iso(at: datetime) -> str:
     if at.tzinfo is not UTC:
         if at.utcoffset() is None:
