@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from crisis_engine.core.attachment import sample
 from crisis_engine.core.calendar import CHINA, parse_span
 from crisis_engine.core.case import Case
 from crisis_engine.core.model import RISKS, TIERS, UNIT_KINDS, Risk
 from crisis_engine.core.procedure import Procedure
-from crisis_engine.core.resolve import is_within
+from crisis_engine.core.resolve import is_within, paths
 from crisis_engine.core.workflow import FieldDef, MoveDef
 from crisis_engine.simulate.book import Book
 from crisis_engine.simulate.child import Child
@@ -54,11 +55,10 @@ def _value(
         return _named(book, now, case, one)
     if one.type in {"choice", "choices", "items"}:
         return _choice(procedure, one)
-    if one.type == "subject":
-        return child.ref
-    if one.type == "tier":
-        return TIERS[min(case.tier.rank + 1, len(TIERS) - 1)].value
-    return one.type == "bool" or "-"
+    if one.type == "attachment":
+        return sample(list(one.sorts))
+    plain = {"subject": child.ref, "tier": TIERS[min(case.tier.rank + 1, len(TIERS) - 1)].value, "bool": True}
+    return plain.get(one.type, "-")
 
 
 def _choice(procedure: Procedure, one: FieldDef) -> str | list[str]:
@@ -95,12 +95,12 @@ def _named(book: Book, now: datetime, case: Case, one: FieldDef) -> str | None:
 
 
 def _place(book: Book, case: Case, one: FieldDef) -> str | None:
-    """Return a unit of such a kind: where the case was sent to, of the unit that was asked, else of another school than the child's own."""
-    asked = case.facts.get("addressee")
-    for unit in sorted(unit.id for unit in book.units.values() if unit.kind in one.sorts):
-        if is_within(unit, asked) if asked else not is_within(case.unit, unit):
-            return unit
-    return None
+    """Return a unit of such a kind that is not the child's own: at the place to which the case was sent, or else another near by."""
+    own, sent = paths(case.unit), case.facts.get("addressee")
+    near = {path: rank for rank, path in enumerate(own)}
+    of_kind = [unit.id for unit in book.units.values() if unit.kind in one.sorts and unit.id not in own]
+    fits = [unit for unit in of_kind if not sent or is_within(unit, sent)]
+    return min(fits, key=lambda unit: (min(near.get(path, len(own)) for path in paths(unit)), unit), default=None)
 
 
 def _partner(book: Book, now: datetime, case: Case, one: FieldDef) -> str | None:
