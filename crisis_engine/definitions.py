@@ -44,6 +44,7 @@ def load_procedure(workflow: str = "school_crisis_v1", policy: str = "default_v1
     procedure = Procedure.of(workflow_doc, policy_doc, files=files)
     check_workflow(procedure.workflow, files[0])
     _check_family(procedure.workflow, workflow)
+    _check_named(procedure.policy, policy)
     others = _other_clocks(procedure, policy)
     check_together(procedure.workflow, procedure.policy, load_access(access), files=files, other_clocks=others)
     return procedure
@@ -212,6 +213,25 @@ def _check_family(workflow: Workflow, name_or_path: str) -> None:
         if clock not in known:
             raise DefinitionError(f'no parent of {workflow.name} has the clock "{clock}".', file=file, key=f"move.{move}.meets_parent",
                                   way_out=nearest(clock, known))
+
+
+def _check_named(policy: Policy, name_or_path: str) -> None:
+    """Refuse a rule or track of the policy that names a workflow of which there is no file; each file is looked at where it is loaded."""
+    if not policy.rules and not policy.tracks:
+        return
+    file, known = _file(name_or_path), [_file(each).removesuffix(".toml") for each in (*_all_beside(name_or_path), *_names(WORKFLOWS))]
+    names = {each.rpartition("_v")[0] for each in known}
+    for track in policy.tracks:
+        if track not in known:
+            raise DefinitionError(f"there is no workflow {track}.", file=file, key=f"track.{track}", way_out=nearest(track, known))
+    for rule in policy.rules.values():
+        if rule.opens not in known:
+            raise DefinitionError(f"there is no workflow {rule.opens}.", file=file, key=f"rule.{rule.name}.opens",
+                                  way_out=nearest(rule.opens, known))
+        for name in rule.of:
+            if name not in names:
+                raise DefinitionError(f"there is no workflow called {name}.", file=file, key=f"rule.{rule.name}.of",
+                                      way_out=nearest(name, names))
 
 
 def _all_beside(name_or_path: str) -> tuple[str, ...]:

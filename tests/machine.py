@@ -1,10 +1,11 @@
-"""A random city: commands, moves, absences, outages and clocks that run back, on two engines over one file; see tests/promise.py."""
+"""A random city: commands, moves, tracks, absences, outages and clocks that run back, on two engines over one database; see promise.py."""
 
 from __future__ import annotations
 
 import logging
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -30,6 +31,7 @@ from crisis_engine.notify import RecordingChannel
 from crisis_engine.roster import RosterSet
 from tests.promise import FACT, Watch
 from tests.story import OPERATOR, copy_city
+from tests.tracks import shipped, shipped_tracks
 
 Call = Callable[[], object]
 T = TypeVar("T")
@@ -37,8 +39,6 @@ PICK = st.integers(0, 999)      # chooses from whatever there is by then: `pick(
 SEED = st.integers(0, 99_999)   # of the fields of a form
 WEEK = timedelta(days=7)
 LAST = datetime(2034, 1, 1, tzinfo=UTC)
-TRACKS = ("guardian_v1", "referral_v1", "mandatory_report_v1")
-PARTNERS = ("xinyang/shihe/hospital", "xinyang/shihe/centre")
 ONWARD = frozenset({
     "acknowledge", "start_assessment", "assess", "triage", "plan", "step_down", "request_closure", "county_agree", "close_at_county",
     "city_pass", "confirm_end"})
@@ -71,26 +71,28 @@ class City(RuleBasedStateMachine):
     children: ClassVar[tuple[str, ...]] = (
         "stu-41", "stu-42", "stu-31", "stu-101", "stu-121", "stu-125", "stu-131", "stu-139", "stu-141", "stu-143")
     commands: ClassVar[int] = 0   # how many were really given: a run that did nothing proves nothing
+    seen: ClassVar[Counter[str]] = Counter()   # what came about at all
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="crisis-machine-"))
-        path = self.folder / "city.db"
-        copy_city(template(), path)
+        url, where = self.place()
         self.now = EXAMPLE_NOW.astimezone(UTC)
         self.channel = RecordingChannel()
         self._sent = 0
-        self.engines = [open_engine(f"sqlite:///{path}", clock=lambda: self.now, channels=(self.channel,), create=False) for _ in range(2)]
+        self.engines = [open_engine(url, clock=lambda: self.now, channels=(self.channel,), create=False) for _ in range(2)]
         roster = self.roster = example_roster()
         self.kids: list[Subject] = [kid for kid in roster.subjects if kid.ref in self.children]
         places = {place for kid in self.kids for place in paths(kid.unit)}
-        self.posts: list[Duty] = [duty for duty in roster.duties if duty.unit in places]
+        self.partners = [unit.id for unit in roster.units if unit.kind == "partner" and unit.sort and unit.parent in places]
+        self.posts: list[Duty] = [duty for duty in roster.duties if duty.unit in places or duty.unit in self.partners]
         self.staff = sorted({duty.person for duty in self.posts})
         self.family = [guardian.id for guardian in roster.guardians if guardian.subject in self.children]
         self.cast = [*self.staff, *self.family, *self.children, "p-nobody", "engine"]
         known = [*(person.id for person in roster.persons), *(guardian.id for guardian in roster.guardians)]
-        self.watch = Watch(path, self.engines[0], [*known, *(kid.ref for kid in roster.subjects)])
+        self.watch = Watch(where, self.engines[0], [*known, *(kid.ref for kid in roster.subjects)])
         self.keys: list[tuple[Call, object]] = []
+        self._there: set[str] = set()
         # Case numbers are drawn from a seed, so that a failure comes again: which cases the city samples (抽查) goes by the number.
         self._tokens = patch("secrets.choice", Random(0).choice)
         self._tokens.start()
@@ -98,7 +100,14 @@ class City(RuleBasedStateMachine):
         logging.getLogger("crisis_engine").addHandler(self._listener)
         logging.getLogger("crisis_engine").setLevel(logging.INFO)
 
+    def place(self) -> tuple[str, Path | str]:
+        """Make the city's database, a copy of the template; return its URL, and where it is looked at from outside."""
+        path = self.folder / "city.db"
+        copy_city(template(), path)
+        return f"sqlite:///{path}", path
+
     def teardown(self) -> None:
+        type(self).seen.update(self._there)
         try:
             self.watch.close()
         finally:
@@ -122,7 +131,22 @@ class City(RuleBasedStateMachine):
             assert self.watch.stamp() == stamp, f"refused and yet written: {refused}"
             assert FACT not in f"{refused} {refused.data}", "a refusal tells a fact"
         self.watch.look(self.now, present=present and answer is not None)
+        self._see()
         return answer
+
+    def _see(self) -> None:
+        """Remember what came about in this life: whoever reads the counts knows what the lives were about."""
+        beside = Counter(case.parent for case in self.watch.cases.values() if case.open and case.parent is not None)
+        over = {case.number: case.final for case in self.watch.cases.values() if case.final is not None}
+        there = {
+            "two tracks of one case": any(many > 1 for many in beside.values()),
+            "a track with a partner": any(case.open and case.facts.get("addressee") for case in self.watch.cases.values()),
+            "a track that ended with its case": any(
+                not case.open and over.get(case.parent or "") == "ended" for case in self.watch.cases.values()),
+            "a case merged into another": "merged" in over.values(),
+        }
+        self._there |= {what for what, is_so in there.items() if is_so}
+
 
     def sweep(self, which: int) -> None:
         type(self).commands += 1
@@ -152,6 +176,9 @@ class City(RuleBasedStateMachine):
 
     def form(self, case: Case, move: MoveDef, rnd: Random, *, junk: bool) -> dict[str, Any]:
         form = {field.name: self.value(case, field, rnd) for field in move.fields if field.required or rnd.random() < 0.5}
+        role = next((need.partition(":")[2] for need in move.needs if need.startswith("members_hold:")), None)
+        if role is not None and "members" in form and rnd.random() < 0.8:
+            form["members"] = [duty.person for duty in self.posts if duty.role == role and duty.unit in paths(case.unit)][:1]
         fits = {
             "hold": [clock.name for clock in case.clocks if clock.due_at <= self.now],
             "pause": [clock.name for clock in case.clocks if clock.kind == "paper"],
@@ -169,6 +196,8 @@ class City(RuleBasedStateMachine):
         if field.type in {"choice", "choices"}:
             options = list(procedure.policy.cues if field.of == "cue" else procedure.workflow.choices.get(field.of or "", {}))
             return rnd.choice(options) if field.type == "choice" else rnd.sample(options, rnd.randint(0, 2))
+        if field.type == "items":
+            return rnd.sample(items := list(procedure.policy.checklists[field.of or ""]), rnd.choice([1, len(items)]))
         if field.type == "clock":
             return rnd.choice([*(clock.name for clock in case.clocks), "nonsense"])
         made: Mapping[str, Callable[[], object]] = {
@@ -183,19 +212,21 @@ class City(RuleBasedStateMachine):
             "person": lambda: rnd.choice(self.cast),
             "subject": lambda: rnd.choice(self.kids).ref,
             "attachment": lambda: sample([rnd.choice(field.sorts)] if field.sorts else []),
-            "unit": lambda: rnd.choice([*PARTNERS, rnd.choice(self.posts).unit]),
+            "unit": lambda: rnd.choice([*self.partners, rnd.choice(self.posts).unit]),
             "case": lambda: pick([each.number for each in self.watch.cases.values()], rnd.randint(0, 99)),
         }
         return made.get(field.type, made["text"])()
 
     # ---- words and moves ------------------------------------------------------------------------------------------------
 
-    @initialize(kid=PICK, seed=SEED, depth=st.integers(0, 30))
-    def begin(self, kid: int, seed: int, depth: int) -> None:
-        """Begin with a case that has come some way already: left to chance, nearly none would see its closure."""
+    @initialize(kid=PICK, seed=SEED, depth=st.integers(0, 30), tracks=st.integers(0, 3))
+    def begin(self, kid: int, seed: int, depth: int, tracks: int) -> None:
+        """Begin with a case that has come some way already, tracks beside it: left to chance, nearly none would see its closure."""
         self.report(kid, seed, seed, unknown=False, danger=False, about=0, junk=False)
         if self.watch.cases:
             self.work_on(1, seed, depth)
+            for track in Random(seed).sample(shipped_tracks(), tracks):
+                self.begin_track(1, seed, track)
 
     @rule(kid=PICK, by=PICK, seed=SEED, unknown=st.sampled_from([False, False, False, True]), danger=st.sampled_from([False] * 9 + [True]),
           about=st.sampled_from([0, 0, 0, 1, 2]), junk=st.sampled_from([False] * 9 + [True]))
@@ -244,7 +275,7 @@ class City(RuleBasedStateMachine):
         """People do their work: the case comes some moves nearer to its end."""
         number, rnd = self.case(which).number, Random(seed)
         for _turn in range(times):
-            self.bring_on(next(case for case in self.watch.cases.values() if case.number == number), rnd)
+            self.bring_on(self.watch.of(number), rnd)
 
     def bring_on(self, case: Case, rnd: Random) -> None:
         """Confirm what waits, meet what is owed, or go to the next stage; wait when it is too early for that."""
@@ -300,12 +331,36 @@ class City(RuleBasedStateMachine):
         self.make(case, move, pick([*self.actors(case, ("tier_holder",)), *self.actors(case, move.by)], by), seed)
 
     @precondition(lambda self: self.watch.cases)
-    @rule(which=PICK, by=PICK, track=st.sampled_from(TRACKS))
+    @rule(which=PICK, by=PICK, track=st.sampled_from(shipped_tracks()))
     def begin_track(self, which: int, by: int, track: str) -> None:
         """Somebody opens a track beside a case; from then on it lives by chance as any case does, and holds its parent or ends with it."""
         case = self.case(which)
-        people = self.actors(case, ("counselor", "vice_principal", "county_officer"))
-        self.attempt(lambda: self.engine(which).open_case(track, by=pick(people, by), parent=case.number))
+        opening = shipped()[track].opening
+        fields = {field.name: self.value(case, field, Random(by)) for field in opening.fields if field.required}
+        actor = pick(self.actors(case, opening.by), by)
+        self.attempt(lambda: self.engine(which).open_case(track, by=actor, parent=case.number, fields=fields))
+
+    @precondition(lambda self: any(case.open and case.parent is None for case in self.watch.cases.values()))
+    @rule(which=PICK, by=PICK, seed=SEED)
+    def end_otherwise(self, which: int, by: int, seed: int) -> None:
+        """Two persons end a case that runs beside tracks by another way than its closure: whatever the file calls it."""
+        case = pick([case for case in self.watch.cases.values() if case.open and case.parent is None], which)
+        moves = self.watch.procedure(case).workflow.moves.values()
+        ends = [move for move in moves if "tracks_handed_over_or_ended" in move.needs]
+        asked = {word.partition(":")[2] for move in ends for word in move.second if ":" in word}
+        for move in (*(move for move in moves if move.name in asked), *ends):
+            now = self.watch.of(case.number)
+            if now.stage in move.from_stages:
+                self.make(now, move, pick(self.actors(now, move.by), by), seed * 51 + 1)
+
+    @precondition(lambda self: any(case.open and case.subject is None and case.parent is None for case in self.watch.cases.values()))
+    @rule(which=PICK, by=PICK, kid=PICK)
+    def know(self, which: int, by: int, kid: int) -> None:
+        """Somebody finds out who the child is; where it has a case already the two become one, with all their tracks."""
+        case = pick([case for case in self.watch.cases.values() if case.open and case.subject is None and case.parent is None], which)
+        kids = [each for each in self.kids if each.unit == case.unit] or self.kids
+        actor = pick(self.actors(case, ("class_teacher", "counselor", "vice_principal")), by)
+        self.attempt(lambda: self.engine(by).act(case.number, "identify", by=actor, fields={"subject": pick(kids, kid).ref}))
 
     @precondition(lambda self: self.watch.cases)
     @rule(which=PICK, by=PICK, hours=st.sampled_from([0, 1, 4, 8]), key=st.sampled_from([None, "g-1", "g-2"]))

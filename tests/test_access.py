@@ -117,6 +117,7 @@ ACTIONS = {
     "hold.place": ("", "law_vice_principal county_officer city_officer security_officer auditor", "", "", "cs"),
     "hold.lift": ("", "county_officer city_officer security_officer", "", "", "cs"),
     "subject.export": ("", "law_vice_principal leading_group county_officer city_officer", "", "", "cs"),
+    "report.zero": ("", "counselor vice_principal leading_group", "", "", "s"),
     "definitions.backtest": ("", "leading_group county_officer city_officer city_leading_group operator", "", "", "cs"),
     "compliance.pack": ("", "", "", "auditor security_officer city_officer", "s"),
     "notice.manage": ("", "", "", "operator", "s"),

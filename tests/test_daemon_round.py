@@ -279,8 +279,11 @@ def test_of_two_daemons_one_does_each_periodic_job(city: City, rounds: MakeRound
     for one in (first, second):
         one.turn()
         one.jobs.periodic()
-    done = [one.meter.jobs.labels(job, "done")._value.get() for one in (first, second) for job in ("seal", "housekeeping", "digest.daily")]  # noqa: SLF001 (as above)
-    assert done == [1, 1, 1, 0, 0, 0]
+    jobs = ("seal", "housekeeping", "digest.daily", "supervise")
+    done = [one.meter.jobs.labels(job, "done")._value.get() for one in (first, second) for job in jobs]  # noqa: SLF001 (as above)
+    assert done == [1, 1, 1, 1, 0, 0, 0, 0]
+    with city.engine.store.reading() as tx:
+        assert len(tx.cases_about("xinyang/luoshan/village-1", "supervision_v1")) == 1, "where nobody is counselor"
 
 
 def test_a_daemon_that_dies_again_and_again_leaves_a_few_rows(city: City, rounds: MakeRounds) -> None:

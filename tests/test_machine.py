@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from random import SystemRandom
 
 from hypothesis import seed, settings
@@ -20,17 +21,19 @@ STEPS = 50
 EXAMPLES = 1_000_000 // STEPS // 2 if SOAK else 100   # of each of the two machines
 
 
-def run(machine: type[City]) -> None:
+def run(machine: type[City], examples: int = EXAMPLES) -> None:
     """Run a machine: in CI the same examples each time, in a soak new ones."""
     # Without a deadline: a step waits for the disk, whose mood is no fault of the code under test.
-    chosen = settings(max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, database=None, derandomize=not SOAK)
+    chosen = settings(max_examples=examples, stateful_step_count=STEPS, deadline=None, database=None, derandomize=not SOAK)
     if SOAK:
         number = int(os.environ.get("CRISIS_SEED") or SystemRandom().randrange(2**32))
         sys.stderr.write(f"\nCRISIS_SEED={number} repeats this soak of {machine.__name__}.\n")
         seed(number)(machine)
-    machine.commands = 0
+    machine.commands, machine.seen = 0, Counter()
     run_state_machine_as_test(machine, settings=chosen)
-    assert machine.commands > EXAMPLES * STEPS // 2, "the machine hardly did anything"
+    sys.stdout.write(f"{machine.__name__}: {machine.commands} commands, lives that came to {dict(machine.seen)}\n")
+    assert machine.commands > examples * STEPS // 2, "the machine hardly did anything"
+    assert machine.seen["two tracks of one case"] > examples // 4, "hardly any case had two tracks"
 
 
 def test_no_promise_breaks_in_the_long_lives_of_a_few_cases() -> None:

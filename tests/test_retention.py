@@ -65,7 +65,7 @@ def test_what_went_out_is_cleared_away_after_its_term_and_who_was_told_stays_on_
     left = counts(both)
     assert (left["message"], left["message_notice"], left["digest"]) == (0, 0, 0)
     assert all(left[table] == sent[table] > 0 for table in ("notice", "delivery", "event"))
-    assert case.heard
+    assert case.heard()
     assert both.engine.deliver().sent == 0, "nothing goes again"
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from crisis_engine.cli import main
 from crisis_engine.core import events as ev
+from crisis_engine.core.model import Subject
 from crisis_engine.core.resolve import paths
 from crisis_engine.core.workflow import Workflow
 from crisis_engine.definitions import load_procedure
@@ -25,6 +27,7 @@ from .tracks import shipped, shipped_tracks
 from .walk import Step, walk
 
 KIDS = [kid for kid in example_roster().subjects if SCHOOL in paths(kid.unit)]
+ROOMS = list(dict.fromkeys(kid.unit for kid in KIDS))
 READER = LAW_VICE_PRINCIPAL      # reads every secrecy of this school
 KEY = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b(?!_v\d)")
 CHINESE = re.compile(r"[\u3400-\u9fff]+")
@@ -47,10 +50,8 @@ def test_every_track_goes_its_way_and_nobody_forgets_the_one_on_which_nobody_wor
     city: City, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:
     tracks = shipped_tracks()
-    ways = {track: walk(track, kid.ref, kid.unit) for track, kid in zip(tracks, KIDS, strict=False)}
-    idle = {track: begun(city, track, walk(track, kid.ref, kid.unit)[0], kid.ref)
-            for track, kid in zip(tracks, KIDS[len(tracks):], strict=False)}
-    busy = {track: begun(city, track, ways[track][0], kid.ref) for track, kid in zip(tracks, KIDS, strict=False)}
+    ways = {track: way_of(track) for track in tracks}
+    busy, idle = ({track: begun(city, track, ways[track][0], pair_of(track)[which]) for track in tracks} for which in (0, 1))
 
     later = [(step, track, place) for track, way in ways.items() for place, step in enumerate(way[1:], 1)]
     for step, track, place in sorted(later, key=lambda one: one[0].at):
@@ -76,10 +77,24 @@ def test_every_track_goes_its_way_and_nobody_forgets_the_one_on_which_nobody_wor
     everything_is_kept(city)
 
 
-def begun(city: City, track: str, first: Step, child: str) -> Story:
+def pair_of(track: str) -> tuple[Subject, Subject]:
+    """Return two children of one class, for each track its own."""
+    place = shipped_tracks().index(track)
+    kids = [kid for kid in KIDS if kid.unit == ROOMS[place % len(ROOMS)]]
+    first = 2 * (place // len(ROOMS))
+    return kids[first], kids[first + 1]
+
+
+@cache
+def way_of(track: str) -> list[Step]:
+    """Return the way of a track beside the case of its first child."""
+    kid, _other = pair_of(track)
+    return walk(track, kid.ref, kid.unit)
+
+
+def begun(city: City, track: str, first: Step, kid: Subject) -> Story:
     """Somebody reports the child, and the track opens beside that case as the way begins."""
-    kid = next(kid for kid in KIDS if kid.ref == child)
-    case = city.report(PEER, subject=child, unit=kid.unit)
+    case = city.report(PEER, subject=kid.ref, unit=kid.unit)
     return Story(city, city.engine.open_case(track, by=first.by, parent=case.number, fields=dict(first.fields)).number)
 
 
@@ -89,7 +104,7 @@ def read_in_both_languages(
     """Ask the console about a track: what is said in one language holds no word of the other, and no key of a catalogue."""
     monkeypatch.setenv("CRISIS_NOW", city.clock().isoformat())
     label = shipped()[track.case.workflow].stages[track.stage].label
-    sources = " ".join(rule.source for rule in load_procedure(track.case.workflow).policy.clocks.values())   # a law has its own name
+    sources = sources_of(track.case.workflow)
     for lang in ("zh", "en"):
         for command in commands:
             assert main(["--db", city.url, "--as", READER, "--lang", lang, command, track.number]) == 0, f"{command} {track.case.workflow}"
@@ -104,6 +119,12 @@ def read_in_both_languages(
                 assert not foreign, f"{command} of {track.case.workflow} says {foreign}"
             if command == "show":
                 assert label[lang] in said, f"{command} of {track.case.workflow} does not say the stage"
+
+
+@cache
+def sources_of(track: str) -> str:
+    """Return where the numbers of a track come from: a law is called by its own name in every language."""
+    return " ".join(rule.source for rule in load_procedure(track).policy.clocks.values())
 
 
 def names_of(workflow: Workflow) -> set[str]:

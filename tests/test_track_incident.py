@@ -123,3 +123,63 @@ def test_it_is_briefed_daily_calms_down_and_is_finished_by_two_with_a_review(cit
     school.agreed(PRINCIPAL, VICE_PRINCIPAL, "finish", brief="信息应更早通报")
     assert school.case.final == "closed"
     assert city.story(found.receipts[0]).case.open, "the children's cases go on by themselves"
+
+
+# ---- further children ------------------------------------------------------------------------------------------------------------------
+
+
+def test_children_who_turn_out_to_be_part_of_it_are_added_each_with_a_receipt_that_says_nothing(city: City) -> None:
+    found = event(city, children=[{"subject": "stu-41"}])
+    known = city.report(PEER, subject="stu-43").reach("follow_up", "yellow")
+    added = city.engine.add_to_incident(found.number, by=PRINCIPAL, children=[{"subject": "stu-43"}, {"subject": "stu-44"}], key="k")
+
+    assert added.number == found.number
+    assert {len(receipt) for receipt in added.receipts} == {12}
+    assert city.story(added.receipts[0]).number == known.number
+    assert "handled_signal" in known.clocks
+    fresh = city.story(added.receipts[1])
+    assert fresh.events[0].secret["facts"] == "同学目睹", "the event's facts stand in"
+    school = Story(city, found.number)
+    assert school.links() >= {("part", known.number), ("part", fresh.number)}
+    assert ("part_of", found.number) in known.links() & fresh.links()
+    again = city.engine.add_to_incident(found.number, by=PRINCIPAL, children=[{"subject": "stu-43"}, {"subject": "stu-44"}], key="k")
+    assert again == added
+
+
+def test_a_child_that_is_part_of_it_already_gets_the_word_and_no_second_link(city: City) -> None:
+    found = event(city, children=[{"subject": "stu-41"}])
+    child, school = city.story(found.receipts[0]), Story(city, found.number)
+    city.engine.add_to_incident(found.number, by=PRINCIPAL, children=[{"subject": "stu-41"}], facts="又看到一次")
+    assert len(child.happened("linked", link="part_of")) == len(school.happened("linked", link="part")) == 1
+    assert child.happened("moved", signal=True)
+
+
+def test_whom_the_event_is_about_by_now_each_added_childs_case_is_about_too(city: City) -> None:
+    found = event(city, children=[{"subject": "stu-41"}], about_staff=[PRINCIPAL])
+    child = {"subject": "stu-44", "about_staff": [LAW_VICE_PRINCIPAL]}
+    added = city.engine.add_to_incident(found.number, by=VICE_PRINCIPAL, children=[child])
+    assert city.story(added.receipts[0]).case.recused == {PRINCIPAL, LAW_VICE_PRINCIPAL}
+    with pytest.raises(NotFound):
+        city.engine.add_to_incident(found.number, by=PRINCIPAL, children=[{"subject": "stu-43"}])
+
+
+def test_nothing_is_added_by_a_stranger_to_another_case_to_one_that_is_over_or_in_part(city: City) -> None:
+    found = event(city, children=[{"subject": "stu-41"}])
+    before = city.cases()
+    for by, error in ((CLASS_TEACHER, NotAllowed), ("p-111", NotAllowed), (PEER, NotAllowed)):
+        with pytest.raises(error):
+            city.engine.add_to_incident(found.number, by=by, children=[{"subject": "stu-43"}])
+    one: Mapping[str, Any] = {"subject": "stu-43"}
+    refused: tuple[tuple[Sequence[Mapping[str, Any]], type[Exception]], ...] = (
+        ([], BadInput), ([one, one], BadInput), ([one, {"subject": "nobody"}], NotFound),
+        ([one, {"subject": "stu-44", "cues": ["no_such_cue"]}], BadInput),
+    )
+    for children, wrong in refused:
+        with pytest.raises(wrong):
+            city.engine.add_to_incident(found.number, by=PRINCIPAL, children=children)
+    with pytest.raises(BadInput, match="no group event"):
+        city.engine.add_to_incident(city.story(found.receipts[0]).number, by=PRINCIPAL, children=[{"subject": "stu-43"}])
+    Story(city, found.number).agreed(PRINCIPAL, VICE_PRINCIPAL, "no_event", because="误会")
+    with pytest.raises(CommandRejected, match="over"):
+        city.engine.add_to_incident(found.number, by=PRINCIPAL, children=[{"subject": "stu-43"}])
+    assert city.cases() == before

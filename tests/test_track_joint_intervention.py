@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from crisis_engine import BadInput, CommandRejected, NotFound
+from crisis_engine import BadInput, CommandRejected, NotAllowed, NotFound
 from crisis_engine.core.check import check_together
 from crisis_engine.core.errors import DefinitionError
+from crisis_engine.core.guard import refusals
 from crisis_engine.core.parse_policy import parse_policy
 from crisis_engine.core.parse_workflow import parse_workflow
 from crisis_engine.definitions import load_access, load_policy_doc, load_workflow_doc
+from crisis_engine.engine.worlds import stored_case
 
 from .story import (
     COUNSELOR,
@@ -137,3 +140,72 @@ def test_a_checklist_that_the_policy_lacks_is_refused() -> None:
         check_together(workflow, without, load_access(), files=("drill_v1.toml", "own.toml"), other_clocks=set(without.clocks))
     with pytest.raises(DefinitionError, match="without an item"):
         parse_policy({**doc, "checklist": {"other": {"source": "x", "mark": "D"}}}, "own.toml")
+
+
+# ---- experts by load --------------------------------------------------------------------------------------------------------------------
+
+CITY_EXPERT = "p-5"
+
+
+def load(city: City, joint: Story, by: str = COUNTY_OFFICER, move: str = "assign") -> dict[str, int]:
+    return {one.person: one.load for one in city.engine.candidates(joint.number, move, by=by)}
+
+
+def test_whoever_assigns_sees_how_many_open_cases_each_expert_has(city: City) -> None:
+    _, first = asked(city)
+    assert load(city, first)[COUNTY_EXPERT] == 0
+    first.act(COUNTY_OFFICER, "assign", members=[COUNTY_EXPERT])
+    other = city.report("p-72", subject="stu-41").reach("intervening", "red")
+    second = Story(city, city.engine.open_case("joint_intervention_v1", by=VICE_PRINCIPAL, parent=other.number,
+                                               fields={"because": "校内力量不足"}).number)
+    found = city.engine.candidates(second.number, "assign", by=COUNTY_OFFICER)
+    assert [one.load for one in found] == sorted(one.load for one in found)
+    assert load(city, second)[COUNTY_EXPERT] == 1, "a member, and the panel's clock, of one case"
+
+    second.act(COUNTY_OFFICER, "assign", members=[CITY_EXPERT])
+    assert load(city, second, move="reassign")[CITY_EXPERT] == 1
+    second.act(COUNTY_OFFICER, "reassign", members=[COUNTY_EXPERT], because="更合适")
+    assert load(city, second, move="reassign")[CITY_EXPERT] == 0, "who was named last counts"
+
+
+def test_who_is_concerned_or_away_is_left_out_and_nothing_says_why(city: City) -> None:
+    case, joint = asked(city)
+    everybody = set(load(city, joint))
+    case.act(COUNSELOR, "exclude_person", person=[COUNTY_EXPERT], because="是学生亲属")
+    assert set(load(city, joint)) == everybody - {COUNTY_EXPERT}
+    city.engine.add_absence(person=CITY_EXPERT, begins_at=city.clock(), ends_at=city.clock() + timedelta(days=1), by="p-3")
+    assert set(load(city, joint)) == everybody - {COUNTY_EXPERT, CITY_EXPERT}
+
+
+def test_a_case_that_whoever_assigns_must_not_know_of_is_not_counted(city: City) -> None:
+    case, joint = asked(city)
+    joint.act(COUNTY_OFFICER, "assign", members=[COUNTY_EXPERT])
+    case.act(COUNSELOR, "exclude_person", person=[COUNTY_OFFICER], because="是学生亲属")
+    other = city.report("p-72", subject="stu-41").reach("intervening", "red")
+    second = Story(city, city.engine.open_case("joint_intervention_v1", by=VICE_PRINCIPAL, parent=other.number,
+                                               fields={"because": "校内力量不足"}).number)
+    assert load(city, second)[COUNTY_EXPERT] == 0
+
+
+def test_only_who_may_make_the_move_asks_who_can_be_named(city: City) -> None:
+    _, joint = asked(city)
+    for by, error in ((COUNSELOR, NotAllowed), (PEER, NotAllowed), ("p-111", NotAllowed)):
+        with pytest.raises(error):
+            city.engine.candidates(joint.number, "assign", by=by)
+    with pytest.raises(BadInput, match="Did you mean 'assign'"):
+        city.engine.candidates(joint.number, "asign", by=COUNTY_OFFICER)
+    assert city.engine.candidates(joint.number, "not_needed", by=COUNTY_OFFICER) == []
+
+
+@pytest.mark.parametrize(("loads", "named", "refused"), [
+    ({"a": 5, "b": 4}, ["a"], True), ({"a": 5, "b": 4}, ["a", "b"], False), ({"a": 5, "b": 5}, ["a"], False),
+    ({"a": 4, "b": 9}, ["a"], False), ({"a": 6, "b": 0, "c": 5}, ["a", "c"], True), ({}, ["a"], False),
+])
+def test_nobody_gets_one_more_while_somebody_else_has_fewer_and_nobody_is_turned_away(
+    city: City, loads: dict[str, int], named: list[str], refused: bool,  # noqa: FBT001 - one row of a table
+) -> None:
+    _, joint = asked(city)
+    with city.engine.store.reading() as tx:
+        world = city.engine._world(tx, city.clock(), COUNTY_OFFICER, stored_case(tx, joint.number))  # noqa: SLF001 - a world as the engine has it
+    reasons = refusals(replace(world, loads=loads), joint.case, ("load_below:county_expert",), {"members": named})
+    assert bool(reasons) is refused

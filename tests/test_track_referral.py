@@ -25,7 +25,7 @@ from .story import (
     City,
     Story,
 )
-from .tracks import CENTRE, CENTRE_LIAISON, HOSPITAL, HOSPITAL_LIAISON, OTHER_HOSPITAL, OTHER_LIAISON, open_track, refer
+from .tracks import CENTRE, CENTRE_LIAISON, HOSPITAL, HOSPITAL_LIAISON, OTHER_HOSPITAL, OTHER_LIAISON, open_track, refer, track_beside
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ SEEING: dict[str, Callable[[City, str, str], Any]] = {
 
 @pytest.mark.parametrize("way", SEEING)
 def test_a_hospital_sees_its_own_referral_and_nothing_else(city: City, case: Story, slip: Story, way: str) -> None:
-    talk, other = open_track(city, case, "guardian_v1"), refer(city, city.report(PEER, subject="stu-41"), to=CENTRE)
+    talk, other = track_beside(city, case, "guardian_v1"), refer(city, city.report(PEER, subject="stu-41"), to=CENTRE)
     for hidden in (case, talk, other):
         with pytest.raises((NotAllowed, NotFound)):
             SEEING[way](city, hidden.number, HOSPITAL_LIAISON)

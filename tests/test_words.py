@@ -32,6 +32,7 @@ from crisis_engine.words.refusal import REFUSALS
 from crisis_engine.words.rehearse import REHEARSE
 from crisis_engine.words.screen import SCREENS
 from crisis_engine.words.secret import SECRETS
+from crisis_engine.words.supervise import SUPERVISE
 from crisis_engine.words.transfer import TRANSFER
 
 ROOT = Path(words.__file__).parent.parent
@@ -73,7 +74,7 @@ def test_no_text_has_a_character_that_terminals_draw_one_or_two_cells_wide(key: 
 
 def test_a_key_stands_in_one_part_only() -> None:
     parts = (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, DAEMON, REHEARSE, PROVER, DRAW, AUTHOR, EXPLAIN, MIGRATE,
-             DOCUMENTS, TRANSFER)
+             DOCUMENTS, TRANSFER, SUPERVISE)
     assert sum(map(len, parts)) == len(words.CATALOGUE)
 
 

@@ -49,6 +49,12 @@ def open_track(city: City, case: Story, workflow: str, by: str = COUNSELOR, **fi
     return Story(city, city.engine.open_case(workflow, by=by, parent=case.number, fields=fields).number)
 
 
+def track_beside(city: City, case: Story, workflow: str) -> Story:
+    """Return the open track of a workflow beside a case: the one that opened by itself, or one that somebody opens now."""
+    standing = tracks_of(city, case, workflow, open_only=True)
+    return standing[0] if standing else open_track(city, case, workflow)
+
+
 def tracks_of(city: City, case: Story, workflow: str, *, open_only: bool = False) -> list[Story]:
     """Return the tracks of a workflow beside a case, in the order in which they began."""
     with city.engine.store.reading() as tx:

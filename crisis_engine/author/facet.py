@@ -9,7 +9,7 @@ from crisis_engine.core.document import LineDef
 from crisis_engine.core.model import Risk
 from crisis_engine.core.order import Fault, Order, lines_of
 from crisis_engine.core.parse_table import MARKS
-from crisis_engine.core.policy import Access, ClockRule, Policy, Rung
+from crisis_engine.core.policy import Access, ClockRule, Policy, Rule, Rung
 from crisis_engine.core.retention import Retention
 from crisis_engine.core.workflow import FieldDef, MoveDef, Workflow
 
@@ -36,8 +36,8 @@ SIGNERS = Order("signers", lambda own, base: _not(bool(base) and not (own and se
 """Who may confirm: nobody means that one person is enough; fewer who may is stricter."""
 
 GROUPS = (
-    "stages", "moves", "clocks", "budgets", "reminders", "ladders", "cues", "closure", "people", "rights", "terms", "words", "sources",
-    "marks",
+    "stages", "moves", "clocks", "budgets", "reminders", "ladders", "cues", "closure", "rules", "people", "rights", "terms", "words",
+    "sources", "marks",
 )
 """In which order groups are told."""
 
@@ -45,7 +45,7 @@ GROUPS = (
 def facets_of_policy(policy: Policy) -> dict[str, Facet]:
     """Return every value of a policy, flattened with what it extends."""
     groups = {"clock": "budgets", "ladder": "ladders", "cue": "cues", "closure": "closure", "hold": "budgets", "pause": "budgets",
-              "terminal": "budgets"}
+              "terminal": "budgets", "rule": "rules", "load": "people", "track": "moves"}
     found = {
         line.key: Facet("reminders" if line.key.endswith(".remind") else groups[line.key.partition(".")[0]], line.value,
                         _kind_of_line(line.key, line.value), line.order, asks=True)
@@ -58,6 +58,8 @@ def facets_of_policy(policy: Policy) -> dict[str, Facet]:
         found[f"cue.{name}.label"] = Facet("words", dict(cue.label), "label")
     for name, items in policy.checklists.items():
         found |= {f"checklist.{name}.{item}": Facet("words", dict(label), "label") for item, label in items.items()}
+    for rule_name, rule_of in policy.rules.items():
+        found |= _supervising(f"rule.{rule_name}", rule_of)
     for table, (source, mark) in policy.trust.items():
         found |= {f"{table}.source": Facet("sources", source, "source"), f"{table}.mark": _mark(mark)}
     found |= {
@@ -81,6 +83,20 @@ def _kind_of_line(key: str, value: object) -> str:
 
 def _mark(mark: str) -> Facet:
     return Facet("marks", mark, "mark", Order("mark", lambda own, base: _not(list(MARKS).index(own) > list(MARKS).index(base))))
+
+
+def _supervising(key: str, rule: Rule) -> dict[str, Facet]:
+    found = {
+        f"{key}.when": Facet("rules", rule.when), f"{key}.unit": Facet("rules", rule.unit, "tier"),
+        f"{key}.opens": Facet("rules", rule.opens), f"{key}.tier": Facet("rules", rule.tier.value, "tier"),
+        f"{key}.same": Facet("rules", rule.same), f"{key}.label": Facet("words", dict(rule.label), "label"),
+    }
+    found |= {f"{key}.fields.{name}": Facet("words", value.replace("\n", " / ")) for name, value in rule.fields.items()}
+    if rule.of:
+        found[f"{key}.of"] = Facet("rules", rule.of, "text", WIDER)
+    if rule.role is not None:
+        found[f"{key}.role"] = Facet("rules", rule.role, "role")
+    return found
 
 
 def _rule(key: str, rule: ClockRule) -> dict[str, Facet]:
@@ -115,7 +131,7 @@ def facets_of_workflow(workflow: Workflow) -> dict[str, Facet]:
                 Facet("stages", stage.lead.value, "tier") if stage.lead else Facet("stages", stage.final),
             f"stage.{name}.label": Facet("words", dict(stage.label), "label"),
         }
-        flags = {"holds": stage.holds, "settled": stage.settled}
+        flags = {"holds": stage.holds, "settled": stage.settled, "yields": stage.yields}
         found |= {f"stage.{name}.{flag}": Facet("stages", value) for flag, value in flags.items() if value}
     for name, clock in workflow.clocks.items():
         key = f"clock.{name}"
@@ -135,6 +151,8 @@ def facets_of_workflow(workflow: Workflow) -> dict[str, Facet]:
     for name, track in workflow.tracks.items():
         found[f"track.{name}.on"] = Facet("moves", track.on, "moves", WIDER, asks=True)
         found[f"track.{name}.cues"] = Facet("moves", track.cues, "text", WIDER, asks=True)
+        if track.policy:
+            found[f"track.{name}.policy"] = Facet("moves", track.policy)
         found[f"track.{name}.from_risk"] = Facet("moves", track.from_risk.value if track.from_risk else "", "risk")
     for name, document in workflow.documents.items():
         found |= {
@@ -164,6 +182,7 @@ def _move(key: str, move: MoveDef) -> Iterator[tuple[str, Facet]]:
         "tells": Facet("moves", move.tells, "role", WIDER), "shows": Facet("moves", move.shows, "text", WIDER),
         "fields": Facet("moves", tuple(_field(field) for field in move.fields)),
         "sets": Facet("moves", tuple(f"{name} = {str(value).lower()}" for name, value in move.sets.items())),
+        "follows": Facet("moves", tuple(f"{name} = {value}" for name, value in move.follows.items())),
         "tier": Facet("moves", move.tier or ""), "lead": Facet("moves", move.lead or ""), "when": Facet("moves", move.when or ""),
         "checklist": Facet("moves", move.checklist or ""), "prints": Facet("moves", move.prints or ""),
         "instead": Facet("moves", move.instead), "up": Facet("moves", move.up), "signal": Facet("moves", move.signal),

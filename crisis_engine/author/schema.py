@@ -15,8 +15,10 @@ from crisis_engine.core.model import TIERS, Risk, Tier
 from crisis_engine.core.order import ORDERS
 from crisis_engine.core.parse_access import ACTIONS, COUNT_LEAST, COUNT_MOST, FORBIDS, LEVELS, READS_MOST, SCOPES
 from crisis_engine.core.parse_document import LINE_KINDS
-from crisis_engine.core.parse_policy import DEPTHS, PERCENT_MOST, TIMES_MOST
+from crisis_engine.core.parse_policy import DEPTHS, LOAD_MOST, PERCENT_MOST, TIMES_MOST
+from crisis_engine.core.parse_rule import ABOVE, CONDITIONS, MONTHS_MOST, SUPERVISED
 from crisis_engine.core.parse_table import LANGUAGES, MARKS, NAME, TEXT_MOST
+from crisis_engine.core.parse_track import FOLLOWED, RATED, YIELDS
 from crisis_engine.core.parse_workflow import (
     FIELD_TYPES,
     FINALS,
@@ -26,7 +28,6 @@ from crisis_engine.core.parse_workflow import (
     KINDS,
     OWN_ENGINE,
     PARENT_ENDS,
-    RATED,
     SECRECY_MOST,
     SETS,
     SETS_PARENT,
@@ -108,7 +109,8 @@ def workflow_schema() -> Schema:
         "toward": WORD,
     }, ("who", "kind", "label"))
     clock["oneOf"] = [{"required": [name]} for name in ("in", "while", "once")]
-    stage = _table({"label": LABEL, "lead": _one_of(TIERS), "final": _one_of(FINALS), "holds": FLAG, "settled": FLAG}, ("label",))
+    stage = _table({"label": LABEL, "lead": _one_of(TIERS), "final": _one_of(FINALS), "holds": FLAG, "settled": FLAG,
+                    "yields": _list_of(_one_of(YIELDS))}, ("label",))
     stage["oneOf"] = [{"required": ["lead"]}, {"required": ["final"]}]
     texts = _list_of({"type": "string"})
     line = _table({"fact": _one_of(FACTS), "field": {"type": "string", "pattern": rf"^{NAME.pattern}\.{NAME.pattern}$"},
@@ -123,9 +125,10 @@ def workflow_schema() -> Schema:
         "sets": _table({name: _set(fixed, types) for name, (fixed, types) in SETS.items()}), "meets": WORDS,
         "tier": _one_of((*TIERS, "own", "lead")), "lead": _one_of(("own", "stage")), "opens": texts, "tells": WORDS, "shows": texts,
         "prints": WORD, "checklist": WORD, "instead": FLAG, "up": FLAG, "signal": FLAG, "when": _one_of(OWN_ENGINE), "meets_parent": WORDS,
+        "follows": _table({name: _one_of(values) for name, values in FOLLOWED.items()}),
         "sets_parent": _table({name: _set(fixed, types) for name, (fixed, types) in SETS_PARENT.items()}),
     }, ("from", "by", "label"))
-    track = _table({"from_risk": _one_of(RATED), "cues": WORDS, "on": WORDS})
+    track = _table({"from_risk": _one_of(RATED), "cues": WORDS, "on": WORDS, "policy": FLAG})
     track["anyOf"] = [{"required": [name]} for name in ("from_risk", "cues", "on")]
     danger = _table({"risk": _one_of(RATED), "tier": _one_of(TIERS), "tells": WORDS, "shows": texts}, ("risk", "tier"))
     return _table({
@@ -172,6 +175,18 @@ def _ladder() -> Schema:
     return {"type": "array", "items": rung, "minItems": 1}
 
 
+def _rules(*, whole: bool) -> Schema:
+    """Return the schema of [rule]: an entry in full, or of one that the base has what has an order."""
+    numbers: dict[str, Schema] = {"after": WALL, "risk": _one_of(RATED), "months": _number(1, MONTHS_MOST)}
+    rest: dict[str, Schema] = {
+        "when": _one_of(CONDITIONS), "unit": _one_of(SUPERVISED), "opens": WORD, "tier": _one_of(ABOVE), "same": _list_of(WORD, 1),
+        "label": LABEL, "of": _list_of(WORD, 1), "role": WORD, "fields": _named({"anyOf": [TEXT, LABEL]}, least=1),
+    }
+    full = _trusted({**rest, **numbers}, ("when", "unit", "opens", "tier", "same", "label", "fields"))
+    full["oneOf"] = [{"properties": {"when": {"const": when}}, "required": list(keys)} for when, keys in CONDITIONS.items()]
+    return _named(full if whole else {"anyOf": [_trusted(numbers), full]})
+
+
 def _tables(*, whole: bool) -> dict[str, Schema]:
     """Return the tables that have an order somewhere, complete or as far as an extending policy writes them."""
     cue = _table({"floor": _one_of(RATED), "label": LABEL}, ("floor", "label") if whole else ())
@@ -190,6 +205,8 @@ def _tables(*, whole: bool) -> dict[str, Schema]:
         **dict.fromkeys(("hold", "pause"), _trusted(_by_risk(WALL)["properties"], RATED if whole else ())),
         "terminal": _trusted({"to": _list_of(WORD, 1), "every": WALL} if whole else {"every": WALL}, ("to", "every") if whole else ()),
         "closure": _trusted(closure, ("by_peak", "stable_for") if whole else ()),
+        "rule": _rules(whole=whole), "track": _named(_trusted({"from_risk": _one_of(RATED)}, ("from_risk",) if whole else ())),
+        "load": _named(_trusted({"most": _number(1, LOAD_MOST)}, ("most",) if whole else ())),
     }
 
 
@@ -203,7 +220,7 @@ def _complete() -> Schema:
         "checklist": _named(_named(LABEL, beside=TRUST, required=TRUST)),
         "on_site": _table({"roles": _list_of(WORD, 1)}, ("roles",)), "on_duty": _table(tiers),
     }
-    return _table(properties, [name for name in properties if name != "checklist"])
+    return _table(properties, [name for name in properties if name not in {"checklist", "rule", "load", "track"}])
 
 
 def _extending() -> Schema:

@@ -35,6 +35,11 @@ def _line(change: Change, names: Names, lang: str) -> str:
     return said if change.affects is None else say("diff.affects", lang, said=said, count=change.affects)
 
 
+_NAMED = frozenset({
+    "cue", "role", "instead", "counterpart", "action", "ladder", "keep", "holder", "on_duty", "dossier", "rule", "load", "track",
+})
+
+
 def _what(change: Change, names: Names, lang: str) -> str:
     """Return what a change is about: `orange assess`, `move exclude: second person`; words where there are some, else the key's own."""
     table, _, rest = change.key.partition(".")
@@ -42,7 +47,7 @@ def _what(change: Change, names: Names, lang: str) -> str:
     if table == "action":
         parts = [".".join(parts[:2]), *parts[2:]]
     risk = parts.pop() if parts and knows(f"risk.{parts[-1]}") else ""
-    named = table in names or table in {"cue", "role", "instead", "counterpart", "action", "ladder", "keep", "holder", "on_duty", "dossier"}
+    named = table in names or table in _NAMED
     name = _name(table, parts.pop(0), names, lang) if named and parts and parts not in (["source"], ["mark"]) else ""
     keys = " ".join(_key(part, lang) for part in parts if part != "within")
     if table == "clock" and keys in {"", _key("again", lang), _key("cap", lang)} and change.group == "budgets":
@@ -58,7 +63,7 @@ def _name(table: str, name: str, names: Names, lang: str) -> str:
         return names[table][name][lang]
     if table in {"holder", "on_duty", "dossier"} and knows(f"tier.{name}"):
         return say(f"tier.{name}", lang)
-    return say(f"role.{name}", lang) if table in {"cue", "role", "instead", "counterpart"} and knows(f"role.{name}") else name
+    return say(f"role.{name}", lang) if table in {"cue", "role", "instead", "counterpart", "load"} and knows(f"role.{name}") else name
 
 
 def _key(key: str, lang: str) -> str:

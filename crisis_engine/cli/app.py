@@ -16,13 +16,14 @@ from crisis_engine.words import say
 
 PARTS = (
     "database", "person", "case", "attachment", "document", "access", "clockwork", "notice", "daemon", "definition", "rehearse",
-    "keys", "forget", "audit", "compliance", "drawing", "author", "explain", "migrate", "transfer",
+    "keys", "forget", "audit", "compliance", "drawing", "author", "explain", "migrate", "transfer", "supervise", "incident",
 )
 """The modules that hold commands."""
 
 ORDER = [
-    "init", "roster", "report", "open", "act", "moves", "queue", "show", "explain", "history", "attachment", "print", "cases",
-    "counts", "glass", "transfer", "graduate", "audit", "reporter", "compliance", "sweep", "deliver", "notices", "daemon",
+    "init", "roster", "report", "open", "incident", "act", "moves", "candidates", "queue", "show", "explain", "history", "attachment",
+    "print", "cases", "counts", "glass", "transfer", "graduate", "audit", "reporter", "compliance", "zero-report", "supervise", "sweep",
+    "deliver", "notices", "daemon",
     "definitions", "keys", "forget", "hold", "doctor", "demo",
 ]
 """The commands as the help lists them: along a case's life."""

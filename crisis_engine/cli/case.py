@@ -119,6 +119,23 @@ def moves(console: Console, number: Number) -> None:
             console.print(f"  {move.name}  {console.label(move.label)}: {console.refusal(move.why_not or '')}")
 
 
+@command("candidates", _RUN.format("open joint_intervention_v1 --parent next --as p-31 --field because=expert\n")
+         + "crisis candidates next assign --as p-101")
+def candidates(console: Console, number: Number, move: Annotated[str, typer.Argument()]) -> None:
+    """Show who can be named in a move, and how many open cases each of them has."""
+    by = console.actor
+    with console.engine(reads=True) as engine:
+        found = engine.candidates(console.number(engine, number), move, by=by)
+    if console.as_json:
+        console.json([one.to_json() for one in found])
+        return
+    if not found:
+        console.print(console.say("candidates.none"))
+        return
+    console.grid(("head.person", "head.role", "head.unit", "head.load"),
+                 [(one.person, console.word("role", one.role), one.unit, str(one.load)) for one in found])
+
+
 @command("queue", "crisis queue --as p-11")
 def queue(console: Console, limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, metavar="N")] = 50) -> None:
     """Show what waits for whoever acts, soonest due first."""

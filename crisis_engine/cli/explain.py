@@ -29,6 +29,10 @@ def explain(console: Console, number: Number, why: Why = "") -> None:
         return
     procedure = found.procedure
     console.print(console.say("explain.title", number=found.number, workflow=procedure.workflow.id, policy=procedure.policy.id), "bold")
+    rule = procedure.policy.rules.get(found.rule or "")
+    if rule is not None:
+        console.print(console.say("explain.rule", rule=console.label(rule.label, rule.name)))
+        console.print(console.say("definitions.source", source=rule.source, mark=rule.mark, meaning=console.say(f"mark.{rule.mark}")))
     if found.answers is None:
         console.print(console.say("explain.over"))
         return

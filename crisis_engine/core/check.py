@@ -7,11 +7,13 @@ from typing import NoReturn
 
 from .calendar import Span
 from .check_field import check_secrecy
+from .check_rule import check_checklists, check_rules
 from .check_track import check_track_cues, check_tracks
 from .errors import DefinitionError
 from .model import Risk
 from .parse_policy import PUPILS
 from .parse_table import nearest
+from .parse_track import YIELDS
 from .policy import Access, Policy
 from .workflow import ClockDef, MoveDef, Workflow
 
@@ -44,6 +46,8 @@ KNOWN_GUARDS: tuple[str, ...] = (
     "parent_ending",
     "checklist_done",
     "members_hold",
+    "load_below",
+    "no_track_holds",
     "guardian_withheld",
     "guardian_not_withheld",
     "danger_to_self_or_others",
@@ -58,6 +62,7 @@ KNOWN_GUARDS: tuple[str, ...] = (
 
 GUARD_ARGUMENT: Mapping[str, str] = {
     "not_actor_of": "move", "panel_if_peak": "risk", "risk_below": "risk", "checklist_done": "checklist", "members_hold": "role",
+    "load_below": "role", "no_track_holds": "final",
 }
 """What follows the colon of a guard that takes an argument."""
 
@@ -117,7 +122,8 @@ def check_together(
     _check_ladder_moves(workflow, policy, policy_file)
     check_track_cues(workflow, policy, workflow_file)
     _check_dossiers(workflow, access)
-    _check_checklists(workflow, policy, workflow_file)
+    check_checklists(workflow, policy, workflow_file)
+    check_rules(workflow, policy, access, policy_file)
     for file, key, role, built_in in (*_roles_of_workflow(workflow, workflow_file), *_roles_of_policy(policy, policy_file)):
         if role not in built_in and role not in access.roles:
             _refuse(
@@ -126,14 +132,6 @@ def check_together(
                 f'the role "{role[:80]}" is unknown to {access.name}_v{access.version}.',
                 nearest(role[:80], {*access.roles, *built_in}),
             )
-
-
-def _check_checklists(workflow: Workflow, policy: Policy, file: str) -> None:
-    for move in workflow.moves.values():
-        named = [field.of or "" for field in move.fields if field.type == "items"] + [move.checklist] * bool(move.checklist)
-        for name in named:
-            if name not in policy.checklists:
-                _refuse(file, f"move.{move.name}", f'{policy.id} has no checklist "{name}".', nearest(str(name), policy.checklists))
 
 
 def _check_dossiers(workflow: Workflow, access: Access) -> None:
@@ -294,7 +292,7 @@ def _check_guards(workflow: Workflow, move: MoveDef, guards: frozenset[str], fil
                     'Let a clock start once = { on = ["MOVE"] }, a move with signal = true.')
         lists = {field.of or "" for each in workflow.moves.values() for field in each.fields if field.type == "items"}
         seconds = {role for each in workflow.moves.values() for role in each.by}
-        known: Collection[str] = {"move": workflow.moves, "risk": tuple(Risk), "checklist": lists, "role": seconds}.get(
+        known: Collection[str] = {"move": workflow.moves, "risk": tuple(Risk), "checklist": lists, "role": seconds, "final": YIELDS}.get(
             GUARD_ARGUMENT.get(name, ""), ())
         if argument not in known and (argument or known):
             way_out = nearest(argument, known) if known else f'Write "{name}".'
@@ -388,6 +386,7 @@ def _roles_of_policy(policy: Policy, file: str) -> Iterator[_Named]:
         yield from ((file, f"counterpart.{role}", named, none) for named in (role, *levels.values()))
     yield from ((file, f"holder.{tier}", role, none) for tier, role in policy.holder.items())
     yield from ((file, f"on_duty.{tier}", role, none) for tier, role in policy.on_duty.items())
+    yield from ((file, f"load.{role}", role, none) for role in policy.loads)
     yield from ((file, "on_site.roles", role, none) for role in policy.on_site)
     yield from ((file, "terminal.to", role, none) for role in policy.terminal_to)
 

@@ -16,7 +16,7 @@ HOMES = ("class", "grade", "school")
 GRADUATE_FIELDS = frozenset({"to", "begins", "state", "authority"})
 """What is known of a child who leaves with its class: whereto, from when on, and two sentences that stand for many."""
 
-_OVER_TRACKS = frozenset({"no_holding_track", "tracks_handed_over_or_ended"})
+_OVER_TRACKS = frozenset({"no_holding_track", "no_track_holds", "tracks_handed_over_or_ended"})
 
 
 def check_tracks(workflow: Workflow, file: str, two_persons: Iterable[tuple[str, object]]) -> None:
@@ -32,7 +32,8 @@ def check_tracks(workflow: Workflow, file: str, two_persons: Iterable[tuple[str,
     for move in workflow.moves.values():
         _check_move(workflow, move, file, two_persons)
         final = workflow.stages[move.to].final if move.to else None
-        if final and final != "merged" and beside and not workflow.parents and not _OVER_TRACKS.intersection(move.needs):
+        if final and final != "merged" and beside and not workflow.parents and not _OVER_TRACKS.intersection(
+                need.partition(":")[0] for need in move.needs):
             _refuse(file, f"move.{move.name}.needs", "it would end a case over its tracks.", 'Write needs = ["no_holding_track"].')
 
 
@@ -40,6 +41,7 @@ def _check_move(workflow: Workflow, move: MoveDef, file: str, two_persons: Itera
     key, touches = f"move.{move.name}", bool(move.meets_parent or move.sets_parent)
     if touches and not workflow.parents:
         _refuse(file, key, f"{workflow.name} has no parent.", 'Write parent = ["school_crisis"], or take the key out.')
+    _check_final(workflow, move, file)
     if (touches or move.opens) and "engine" in move.by and not move.opens_case:
         _refuse(file, f"{key}.by", "the engine's own move touches no other case.", "Take engine out, or the key.")
     if "unit" in move.sets_parent:
@@ -53,8 +55,16 @@ def _check_move(workflow: Workflow, move: MoveDef, file: str, two_persons: Itera
     if (move.sets_parent.get("recused") == "guardians") is not (move.sets_parent.get("guardian") == "withheld"):
         _refuse(file, f"{key}.sets_parent", "from whom it is withheld, that guardian is recused; and nobody else's guardian is.",
                 'Write both guardian = "withheld" and recused = "guardians", or neither.')
+    _check_follows(workflow, move, file)
     if move.when == "parent_ended" and (move.to is None or workflow.stages[move.to].final is None):
         _refuse(file, f"{key}.to", "what ends with its parent leads to an end.", "Name a final stage.")
+
+
+def _check_final(workflow: Workflow, move: MoveDef, file: str) -> None:
+    final = workflow.stages[move.to].final if move.to else None
+    for need in move.needs:
+        if need.startswith("no_track_holds") and need.partition(":")[2] != final:
+            _refuse(file, f"move.{move.name}.needs", f'"{need}" is for a move that ends so.', 'Write needs = ["no_holding_track"].')
 
 
 def _check_graduates(workflow: Workflow, file: str) -> None:
@@ -83,8 +93,31 @@ def _check_rehoming(move: MoveDef, file: str) -> None:
         _refuse(file, f"{key}.fields", says, 'Write of = ["class", "grade", "school"] and required = true.')
 
 
+def _check_follows(workflow: Workflow, move: MoveDef, file: str) -> None:
+    """What follows a fact of the parent leads on within the track and does nothing else: whoever set the fact has done that."""
+    key = f"move.{move.name}"
+    if (move.when == "parent_fact") is not bool(move.follows):
+        _refuse(file, f"{key}.follows", "to follow, a move says what of its parent.", 'Write when = "parent_fact" and follows = { … }.')
+    if not move.follows:
+        return
+    if not workflow.parents:
+        _refuse(file, f"{key}.follows", f"{workflow.name} has no parent.", 'Write parent = ["school_crisis"], or take the key out.')
+    if move.to is None or workflow.stages[move.to].final is not None:
+        _refuse(file, f"{key}.to", "what follows a fact goes on in another stage.", "Name an open stage.")
+    if move.needs or move.sets or move.fields or move.opens or move.lead or move.tier in {"own", "lead"}:
+        _refuse(file, key, "what follows a fact only moves, meets and tells.", "Take needs, sets, fields, opens and lead out.")
+    for other in workflow.moves.values():
+        if other is not move and other.follows == move.follows and (both := other.from_stages & move.from_stages):
+            _refuse(file, f"{key}.from", f"{other.name} follows the same from {min(both)}.", "Let one move follow from each stage.")
+
+
 def check_track_cues(workflow: Workflow, policy: Policy, file: str) -> None:
-    """Raise DefinitionError for a cue that opens a track and that the policy does not know."""
+    """Raise DefinitionError for a cue that opens a track and that the policy does not know, or a track that is not left to the policy."""
+    left = [name for name, track in workflow.tracks.items() if track.policy]
+    for name in policy.tracks if left else ():
+        if name not in left:
+            _refuse(file, f"track.{name}", f"{policy.id} says from which risk on {name} opens, and {workflow.id} does not leave it that.",
+                    nearest(name, left))
     for name, track in workflow.tracks.items():
         for cue in track.cues:
             if cue not in policy.cues:

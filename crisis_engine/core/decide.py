@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from .pen import Pen
 from .resolve import Resolver
 from .rung import fire_due
 from .settle import reproject, settle
-from .track import meet_parent, open_own, rehome
+from .track import follow_facts, meet_parent, open_own, rehome
 from .workflow import MoveDef
 from .world import World
 
@@ -55,12 +55,29 @@ def decide_open(world: World, command: Open) -> Decision:
         if move.meets_parent:
             meet_parent(above, move.meets_parent)
             settle(above)
+        follow_facts(pen, world.parent.facts)
     shows = begin_danger(pen, workflow) if fields.get("danger_now") else ()
     tracks = open_own(world, pen, fields)
     for one in (pen, *tracks):
         settle(one)
     pens += tracks
     return Decision(tuple(pens), (*shows, *_numbers(pen)))
+
+
+def decide_rule(world: World, command: Open, tier: Tier, concerned: Iterable[str]) -> Decision:
+    """Open a case about a unit by a rule of the policy, in nobody's name; whoever answers at `tier` hears of it.
+
+    `concerned` are the people whom it must not reach, for it would tell them of a case that concerns them.
+    """
+    workflow = world.procedure.workflow
+    fields = check_fields(workflow.opening, command.fields, workflow, world.procedure.policy)
+    pen = open_case(world, workflow.opening, command, fields, Verdict(allowed=True, rule="rule", level=tier))
+    for person in sorted(concerned):
+        pen.add(ev.PersonRecused, person=person)
+    heed_days(pen, fields)
+    settle(pen)
+    pen.tell("tier_holder", "case", "told")
+    return Decision((pen,))
 
 
 def open_case(world: World, move: MoveDef, command: Open, fields: Mapping[str, Any], verdict: Verdict) -> Pen:

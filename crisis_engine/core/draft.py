@@ -30,7 +30,9 @@ def drafted(cls: type[T]) -> type[T]:
 def _filler(cls: type[Any], draft: type[Any]) -> Callable[..., None]:
     """Return an `__init__` of the class' own parameters. It is written out, as `dataclass` does it: handing on `*values` costs half."""
     known: dict[str, Any] = {"_switch": object.__dict__["__class__"].__set__, "_draft": draft, "_cls": cls, "_made": object()}
-    by_place, by_name, body = [], [], ["_switch(self, _draft)"]
+    by_place: list[str] = []
+    by_name: list[str] = []
+    body = ["_switch(self, _draft)"]
     for each in fields(cls):
         name, given = each.name, each.name
         if each.default_factory is not MISSING:

@@ -8,9 +8,10 @@ from typing import Any
 
 from .case import Case
 from .deadline import day_before
-from .model import Risk, Tier
+from .model import Duty, Risk, Tier
 from .policy import Policy
 from .resolve import is_within
+from .workflow import MoveDef
 from .world import World
 
 Guard = Callable[[World, Case, Mapping[str, Any], str], str | None]
@@ -62,6 +63,13 @@ def _no_clock_late(world: World, case: Case, _fields: Mapping[str, Any], _argume
 
 def _no_holding_track(world: World, _case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
     holding = [procedure.workflow.name for track, procedure in world.tracks if procedure.workflow.stages[track.stage].holds]
+    return f"these tracks hold the case: {', '.join(holding)}" if holding else None
+
+
+def _no_track_holds(world: World, _case: Case, _fields: Mapping[str, Any], final: str) -> str | None:
+    """A case may end so over a track whose stage yields to that ending."""
+    stages = [(procedure.workflow, procedure.workflow.stages[track.stage]) for track, procedure in world.tracks]
+    holding = [workflow.name for workflow, stage in stages if stage.holds and final not in stage.yields]
     return f"these tracks hold the case: {', '.join(holding)}" if holding else None
 
 
@@ -190,13 +198,38 @@ def _checklist_done(world: World, case: Case, _fields: Mapping[str, Any], name: 
     return f"these items are still to be ticked: {', '.join(left)}" if left else None
 
 
-def _members_hold(world: World, case: Case, fields: Mapping[str, Any], role: str) -> str | None:
-    roles, resolver = (role, *_policy(world).instead.get(role, ())), world.resolver
+def roles_named(move: MoveDef, guard: str = "members_hold") -> tuple[str, ...]:
+    """Return the duties that the members of a move's form must hold, or whose load it looks at (`load_below`)."""
+    return tuple(need.partition(":")[2] for need in move.needs if need.partition(":")[0] == guard)
+
+
+def candidates(world: World, case: Case, role: str) -> list[Duty]:
+    """Return by which duty everybody can be named who holds a role here or stands in for it, is present and not concerned; each once."""
+    resolver = world.resolver
     places = resolver.chain(case.unit).values()
-    there = {duty.person for one in roles for place in places for duty in resolver.holders(place, one, case.recused)}
+    found: dict[str, Duty] = {}
+    for one in (role, *_policy(world).instead.get(role, ())):
+        for place in places:
+            for duty in resolver.holders(place, one, case.recused):
+                found.setdefault(duty.person, duty)
+    return list(found.values())
+
+
+def _members_hold(world: World, case: Case, fields: Mapping[str, Any], role: str) -> str | None:
+    there = {duty.person for duty in candidates(world, case, role)}
     if all(person in there for person in fields.get("members", ())):
         return None
     return f"each of the members must hold the duty {role} here, be present, and not be concerned"
+
+
+def _load_below(world: World, _case: Case, fields: Mapping[str, Any], role: str) -> str | None:
+    """Nobody gets one more who has as many open cases as the policy allows, as long as somebody else here has fewer."""
+    most, named = _policy(world).loads.get(role), fields.get("members", ())
+    if most is None:
+        return None
+    full = any(world.loads.get(person, 0) >= most for person in named)
+    free = any(load < most and person not in named for person, load in world.loads.items())
+    return f"one of the members has {most} open cases or more, and somebody else has fewer" if full and free else None
 
 
 GUARDS: Mapping[str, Guard] = {
@@ -246,6 +279,8 @@ GUARDS: Mapping[str, Guard] = {
     "receipt_matches": _receipt_matches,
     "checklist_done": _checklist_done,
     "members_hold": _members_hold,
+    "load_below": _load_below,
+    "no_track_holds": _no_track_holds,
     "parent_ending": _when(lambda world, _c, _a: world.actor.is_engine, "the parent case is not over"),
 }
 """Every guard that a definition may name, `NAME` or `NAME:ARGUMENT`."""

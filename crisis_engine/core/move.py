@@ -17,7 +17,7 @@ from .model import Risk, Tier, higher_risk
 from .pen import Pen
 from .policy import Policy
 from .resolve import Found
-from .settle import arm, bring_nearer, lead_of, raise_tier, settle
+from .settle import arm, bring_nearer, lead_of, raise_to, settle, void_proposals
 from .track import end_with, follow, meet_parent, open_named, open_own, parent_of, rehome
 from .workflow import MoveDef, Workflow, tier_ladder
 from .world import World
@@ -86,7 +86,7 @@ def make_move(
         others += [above, *follow(world, above, world.siblings)]
     for role in move.tells:
         pen.tell(role, "case", "told")   # a notice names no move: `withhold_from_guardian` would be a fact
-    _void_proposals(pen, signal=move.signal)
+    void_proposals(pen, signal=move.signal)
     others += open_own(world, pen, fields, others)
     others += _move_tracks(world, pen, second)
     return others, tuple(dict.fromkeys(shows))
@@ -201,13 +201,6 @@ def begin_danger(pen: Pen, workflow: Workflow) -> tuple[str, ...]:
 # ---- tier and lead ------------------------------------------------------------------------------------------------
 
 
-def raise_to(pen: Pen, tier: Tier) -> None:
-    """Raise the case to a level, or to the next one up that exists and where somebody is."""
-    level = pen.resolver.level_from(pen.case.unit, tier)
-    if level.rank > pen.case.tier.rank:
-        raise_tier(pen, pen.resolver.answerer(pen.case.unit, level, pen.procedure.policy, pen.case.recused))
-
-
 def _set_tier(pen: Pen, move: MoveDef, value: _Value, level: Tier, *, reopened: bool) -> None:
     if move.lead == "own" and pen.case.lead is not level:
         pen.add(ev.LeadChanged, lead=level)
@@ -269,14 +262,6 @@ def _heed_signal(world: World, pen: Pen) -> None:
             pen.triggers.add(move.name)
 
 
-def _void_proposals(pen: Pen, *, signal: bool) -> None:
-    moves = pen.procedure.workflow.moves
-    for proposal in pen.case.proposals:
-        stands = pen.case.stage in moves[proposal.move].from_stages and proposal.by not in pen.case.recused
-        if signal or pen.case.final is not None or not stands:
-            pen.add(ev.ProposalEnded, by="engine", proposal=proposal.id, how="voided")
-
-
 # ---- subjects, merging, tracks ----------------------------------------------------------------------------------------
 
 
@@ -328,7 +313,7 @@ def merge(world: World, pen: Pen, by: str) -> Pen:
         begin_danger(other, procedure.workflow)
     raise_risk(other, pen.case.peak)
     raise_to(other, pen.case.tier)
-    _void_proposals(other, signal=True)
+    void_proposals(other, signal=True)
     settle(other)
     if pen.case.facts.get("guardian") == "withheld" and target.facts.get("guardian") != "withheld":   # the more protective fact wins
         other.add(ev.FactSet, name="guardian", value="withheld")

@@ -71,6 +71,14 @@ def _higher(own: Risk, base: Risk) -> Fault | None:
     return None if own.rank >= base.rank else _looser(own, base)
 
 
+def _lower(own: Risk, base: Risk) -> Fault | None:
+    return None if own.rank <= base.rank else _looser(own, base)
+
+
+def _fewer(own: int, base: int) -> Fault | None:
+    return None if own <= base else _looser(own, base)
+
+
 def _deeper(own: str, base: str) -> Fault | None:
     return None if DEPTHS.index(own) >= DEPTHS.index(base) else _looser(own, base)
 
@@ -156,6 +164,7 @@ def _moves(rungs: tuple[Rung, ...]) -> list[tuple[str, str]]:
 
 SHORTER, LONGER = Order("shorter", _shorter), Order("longer", _longer)
 HIGHER, DEEPER, MORE = Order("higher", _higher), Order("deeper", _deeper), Order("more", _more)
+LOWER_RISK, FEWER = Order("lower", _lower), Order("fewer", _fewer)
 EARLIER, LADDER = Order("earlier", _reminders), Order("ladder", _ladder)
 
 ORDERS: Mapping[str, Order] = {
@@ -171,8 +180,16 @@ ORDERS: Mapping[str, Order] = {
     "closure.by_peak": DEEPER,
     "closure.sample": MORE,
     "closure.stable_for": LONGER,
+    "rule.*.after": SHORTER,
+    "rule.*.risk": LOWER_RISK,
+    "rule.*.months": FEWER,
+    "load.*.most": FEWER,
+    "track.*.from_risk": LOWER_RISK,
 }
-"""Every key that a policy may override, `*` for a name; new cues are the one thing that may be added without a line to compare with."""
+"""Every key that a policy may override, `*` for a name; new cues, rules, loads and tracks may be added without a line to compare with."""
+
+ADDED = ("rule", "load", "track")
+"""Tables that a base need not have, and to which an extending policy may add a whole entry: it only asks more."""
 
 
 class Line(NamedTuple):
@@ -199,6 +216,11 @@ def lines_of(policy: Policy) -> Iterator[Line]:
     yield from (Line(f"closure.by_peak.{risk}", DEEPER, depth) for risk, depth in policy.closure_by_peak.items())
     yield from (Line(f"closure.sample.{risk}", MORE, percent) for risk, percent in policy.sample.items())
     yield from (Line(f"closure.stable_for.{risk}", LONGER, span) for risk, span in policy.stable_for.items())
+    yield from (Line(f"track.{name}.from_risk", LOWER_RISK, risk) for name, risk in policy.tracks.items())
+    yield from (Line(f"load.{role}.most", FEWER, most) for role, most in policy.loads.items())
+    for name, own in policy.rules.items():
+        values = (("after", SHORTER, own.after), ("risk", LOWER_RISK, own.risk), ("months", FEWER, own.months))
+        yield from (Line(f"rule.{name}.{key}", order, value) for key, order, value in values if value is not None)
 
 
 def looser_lines(own: Policy, base: Policy) -> list[str]:

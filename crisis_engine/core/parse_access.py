@@ -13,7 +13,7 @@ ACTIONS: tuple[str, ...] = (
     "case.read", "case.list", "case.count", "case.act", "case.open", "case.link", "case.reporter", "case.print", "roster.read",
     "roster.change", "calendar.publish", "glass.break", "audit.reads", "audit.own", "audit.verify", "audit.seal",
     "audit.cosign", "audit.export", "key.status", "key.rotate", "erase.propose", "erase.confirm", "hold.place", "hold.lift",
-    "subject.export", "compliance.pack", "notice.manage", "procedure.migrate", "definitions.backtest", "clock.trust",
+    "subject.export", "compliance.pack", "notice.manage", "procedure.migrate", "definitions.backtest", "clock.trust", "report.zero",
 )
 """Everything that a person can ask of the engine; an access file says of each who may."""
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from .calendar import Span, parse_offset
 from .model import Risk, Tier
+from .parse_rule import parse_rules
 from .parse_table import MARKS, WALL_MOST, Table
 from .policy import ClockRule, Cue, Pause, Policy, Rung
 from .workflow import Label
@@ -28,6 +29,7 @@ PERCENT_MOST = 100
 TIMES_MOST = 9
 PUT_OFF_MOST = timedelta(days=30)
 """The longest that any policy may let a hold or a pause put off what comes next; our design."""
+LOAD_MOST = 100
 
 T = TypeVar("T")
 
@@ -65,6 +67,10 @@ def parse_policy(doc: Mapping[str, object], file: str) -> Policy:
     closure = _trusted(top, "closure")
     by_peak, sample, stable_for = _closure(closure, counts_as)
     checklists, checklist_trust = _checklists(top.table_or_none("checklist"))
+    rules = parse_rules(top.table_or_none("rule"))
+    rule_trust = {f"rule.{rule.name}": (rule.source, rule.mark) for rule in rules.values()}
+    tracks, track_trust = _opening(top.table_or_none("track"))
+    loads, load_trust = _loads(top.table_or_none("load"))
     source, mark = top.trust()
     policy = Policy(
         name=top.word("name"),
@@ -92,8 +98,11 @@ def parse_policy(doc: Mapping[str, object], file: str) -> Policy:
         closure_mark=trust["closure"][1],
         source=source,
         mark=mark,
-        trust={**trust, **checklist_trust},
+        trust={**trust, **checklist_trust, **load_trust, **track_trust, **rule_trust},
         checklists=checklists,
+        tracks=tracks,
+        loads=loads,
+        rules=rules,
     )
     if not policy.applies_to:
         top.refuse("this policy is for no workflow.", "for", way_out='Name workflows, such as ["school_crisis_v1"].')
@@ -332,6 +341,32 @@ def _checklists(table: Table | None) -> tuple[dict[str, dict[str, Label]], dict[
             entry.refuse("a checklist without an item.", way_out='Write such as safe = { zh = "现场安全", en = "it is safe" }.')
         entry.close()
     return lists, trust
+
+
+def _opening(table: Table | None) -> tuple[dict[str, Risk], dict[str, tuple[str, str]]]:
+    """Return from which risk on each track opens by itself, and where that comes from."""
+    risks: dict[str, Risk] = {}
+    trust: dict[str, tuple[str, str]] = {}
+    for name in table.names() if table is not None else ():
+        assert table is not None  # noqa: S101 (mypy does not see that the loop is empty without a table)
+        entry = table.table(name)
+        trust[f"track.{name}"] = entry.trust()
+        risks[name] = Risk(entry.one_of("from_risk", _RATED))
+        entry.close()
+    return risks, trust
+
+
+def _loads(table: Table | None) -> tuple[dict[str, int], dict[str, tuple[str, str]]]:
+    """Return the most open cases of one holder of each role, and where the number comes from."""
+    most: dict[str, int] = {}
+    trust: dict[str, tuple[str, str]] = {}
+    for name in table.names() if table is not None else ():
+        assert table is not None  # noqa: S101 (mypy does not see that the loop is empty without a table)
+        entry = table.table(name)
+        trust[f"load.{name}"] = entry.trust()
+        most[name] = entry.number("most", 1, LOAD_MOST)
+        entry.close()
+    return most, trust
 
 
 def _closure(table: Table, counts_as: Risk) -> tuple[dict[Risk, str], dict[Risk, int], dict[Risk, Span]]:

@@ -8,7 +8,8 @@ from .attachment import BYTES_LIMIT, SORTS
 from .model import PARTNER_SORTS, UNIT_KINDS, Risk, Tier
 from .parse_document import document_names, parse_documents
 from .parse_table import Table
-from .workflow import ClockDef, DangerDef, FieldDef, Label, MoveDef, Stage, TrackDef, Workflow
+from .parse_track import FOLLOWED, RATED, YIELDS, parse_follows, parse_tracks
+from .workflow import ClockDef, DangerDef, FieldDef, Label, MoveDef, Stage, Workflow
 
 FIELD_TYPES = frozenset(
     [
@@ -38,8 +39,7 @@ KINDS = ("safety", "paper")
 FLAGS = ("danger", "raised")
 SUBJECTS = ("student", "parent", "unit")
 PARENT_ENDS = ("close", "hold")
-OWN_ENGINE = ("signal", "parent_ended")
-RATED = tuple(risk.value for risk in Risk if risk is not Risk.UNRATED)
+OWN_ENGINE = ("signal", "parent_ended", "parent_fact")
 RESERVED = frozenset({"confirm", "decline", "withdraw"})
 """What can be said to an open proposal in every workflow; no move may be called so."""
 
@@ -48,7 +48,7 @@ SETS: Mapping[str, tuple[tuple[object, ...], frozenset[str]]] = {
     "risk": (("cue_floor", "peak_or_yellow", *RATED), frozenset({"risk"})),
     "danger": ((True, False), frozenset({"bool"})),
     "recused": (("guardians",), frozenset({"persons", "person"})),
-    "guardian": (("told", "agreed", "partly", "refused", "unreachable", "withheld"), frozenset({"choice"})),
+    "guardian": (FOLLOWED["guardian"], frozenset({"choice"})),
     "subject": ((), frozenset({"subject"})),
     "merged_into": ((), frozenset({"case"})),
     "hold": ((), frozenset({"time"})),
@@ -108,7 +108,7 @@ def parse_workflow(doc: Mapping[str, object], file: str) -> Workflow:
         one_open_per_subject=top.flag("one_open_per_subject"),
         parents=top.words("parent"),
         end_with_parent=top.one_of("end_with_parent", PARENT_ENDS) if top.has("end_with_parent") else None,
-        tracks=_tracks(top.table_or_none("track"), move_names),
+        tracks=parse_tracks(top.table_or_none("track"), move_names),
         documents=parse_documents(top, moves, sets["open"], stages),
         graduates=_graduates(top.table_or_none("graduates"), move_names),
     )
@@ -141,7 +141,10 @@ def _stage(table: Table) -> Stage:
         final=table.one_of("final", FINALS) if table.has("final") else None,
         holds=table.flag("holds"),
         settled=table.flag("settled"),
+        yields=table.some_of("yields", YIELDS),
     )
+    if stage.yields and not stage.holds:
+        table.refuse("what does not hold its parent has nothing to yield.", "yields", way_out="Write holds = true, or take yields out.")
     if (stage.lead is None) == (stage.final is None):
         table.refuse(
             "a stage has either a lead or a final.",
@@ -210,25 +213,6 @@ def _who(table: Table) -> str:
         table.refuse(f"{who[:80]!r} is nobody.", "who", way_out="Write a role, or ROLE@addressee.")
     table.check_word(role, "who")
     return who
-
-
-def _tracks(table: Table | None, moves: tuple[str, ...]) -> Mapping[str, TrackDef]:
-    """Return what stands under [track.NAME]; each says at least one reason to open."""
-    tracks: dict[str, TrackDef] = {}
-    for name in table.names() if table else ():
-        assert table is not None  # noqa: S101 (mypy does not see that the loop is empty without a table)
-        entry = table.table(name)
-        track = TrackDef(
-            name=name,
-            from_risk=Risk(entry.one_of("from_risk", RATED)) if entry.has("from_risk") else None,
-            cues=entry.words("cues"),
-            on=entry.some_of("on", moves),
-        )
-        if not (track.from_risk or track.cues or track.on):
-            entry.refuse("this track never opens.", way_out='Write from_risk = "red", cues = [...] or on = ["MOVE"].')
-        entry.close()
-        tracks[name] = track
-    return tracks
 
 
 def _graduates(table: Table | None, moves: tuple[str, ...]) -> Mapping[str, str]:
@@ -308,6 +292,7 @@ class _MoveReader:
             up=table.flag("up"),
             signal=table.flag("signal"),
             when=table.one_of("when", OWN_ENGINE) if table.has("when") else None,
+            follows=parse_follows(table.table_or_none("follows")),
             meets_parent=table.words("meets_parent"),
             sets_parent=self._sets_parent(table, names),
         )

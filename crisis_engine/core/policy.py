@@ -67,6 +67,27 @@ class Cue:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule by which the engine itself opens a case about a unit (督导): the condition, its numbers, what it opens and fills in."""
+
+    name: str
+    when: str                                  # a condition by name, see core/occasion.py
+    unit: str                                  # which kind of unit it looks at
+    opens: str                                 # the workflow, with its version
+    tier: Tier                                 # who answers for what it opens
+    fields: Mapping[str, str]                  # of the opening form
+    same: tuple[str, ...]                      # the fields by which an open case is about the same thing
+    source: str
+    mark: str
+    label: Label = field(default_factory=dict)
+    after: Span | None = None                  # for so long
+    of: tuple[str, ...] = ()                   # of cases of these workflows, by name
+    risk: Risk | None = None                   # from this risk on
+    role: str | None = None
+    months: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Numbers without structure, flattened with what it extends."""
 
@@ -91,6 +112,9 @@ class Policy:
     sample: Mapping[Risk, int]                 # percent drawn for the city from those that the county may close
     stable_for: Mapping[Risk, Span]            # no new signal for so long before closure may be requested
     checklists: Mapping[str, Mapping[str, Label]] = field(default_factory=dict)   # 预案: items to be ticked, by name
+    tracks: Mapping[str, Risk] = field(default_factory=dict)      # from which risk on a track opens by itself, beside whatever it may
+    loads: Mapping[str, int] = field(default_factory=dict)        # the most open cases of one holder of a role, where somebody has fewer
+    rules: Mapping[str, Rule] = field(default_factory=dict)       # what the engine itself opens about units
     closure_source: str = ""
     closure_mark: str = "B"
     source: str = ""

@@ -27,7 +27,8 @@ from .policy import longest_pause
 from .procedure import Procedure
 from .resolve import Resolver
 from .rung import fire_due, resume
-from .settle import arm, bring_nearer, raise_tier, settle
+from .settle import arm, bring_nearer, raise_tier, raise_to, settle
+from .track import meets_now
 
 _ANSWERED = {"confirmed", "declined", "withdrawn"}
 _TAKEN = (
@@ -111,15 +112,19 @@ def replay(
     `resolver_at` gives who is found for a unit at an instant. ValueError for a log that does not begin with `opened`.
     """
     player = _Player(procedure, resolver_at)
-    for group in _deeds(log):
+    followed = frozenset(move.name for move in procedure.workflow.moves.values() if move.follows)
+    for group in _deeds(log, followed):
         player.fire(group[0].at)
         player.make(group)
     player.fire(until)
     return player.log
 
 
-def _deeds(log: Iterable[ev.Event]) -> Iterable[list[ev.Event]]:
-    """Divide a log into what one person did at a time, each with all that the log says of that; what the engine did is left out."""
+def _deeds(log: Iterable[ev.Event], followed: frozenset[str]) -> Iterable[list[ev.Event]]:
+    """Divide a log into what one person did at a time, each with all that the log says of that; what the engine did is left out.
+
+    `followed` are the engine's moves by which a track follows what somebody did to its parent: they stay, as that does.
+    """
     group: list[ev.Event] = []
     fired_at: datetime | None = None
     for event in log:
@@ -131,9 +136,10 @@ def _deeds(log: Iterable[ev.Event]) -> Iterable[list[ev.Event]]:
             if group:
                 yield group
             group = [event]
-        if not _taken(event, alone=alone, fired=event.at == fired_at) and not _carried(event, group):
+        follows = isinstance(event, ev.Moved) and event.by == ENGINE and event.move in followed
+        if not (follows or _taken(event, alone=alone, fired=event.at == fired_at)) and not _carried(event, group):
             continue
-        if group and (alone or _begins(event, group)):
+        if group and (alone or _begins(event, group, followed)):
             yield group
             group = []
         group.append(event)
@@ -153,14 +159,16 @@ def _carried(event: ev.Event, group: list[ev.Event]) -> bool:
     return merged and (isinstance(event, ev.ClockArmed) or (isinstance(event, ev.ClockMoved) and event.why == "merged"))
 
 
-def _begins(event: ev.Event, group: list[ev.Event]) -> bool:
+def _begins(event: ev.Event, group: list[ev.Event], followed: frozenset[str]) -> bool:
     """Whether an event begins what another person did at the same instant."""
     if isinstance(event, ev.Opened | ev.Proposed | ev.GlassBroken):
         return True
     if isinstance(event, ev.ProposalEnded):
         return event.how in _ANSWERED
-    if not isinstance(event, ev.Moved) or event.by == ENGINE:
+    if not isinstance(event, ev.Moved):
         return False
+    if event.by == ENGINE:   # a signal's stop, a merge and an ending are part of what somebody did
+        return event.move in followed and any(isinstance(one, ev.Moved) for one in group)
     first = group[0]
     confirms = isinstance(first, ev.ProposalEnded) and first.how == "confirmed"
     return not (confirms and not any(isinstance(one, ev.Moved) for one in group))
@@ -245,9 +253,11 @@ def _moved(pen: Pen, event: ev.Moved) -> None:
     move, reopened = pen.procedure.workflow.moves.get(event.move), pen.case.final is not None
     _copy(pen, event)
     pen.triggers |= {event.move, "reopened"} if reopened else {event.move}
-    if move is None or event.by == ENGINE:
+    if move is None or (event.by == ENGINE and not move.follows):
         return
-    pen.met |= set(move.meets)
+    pen.met |= meets_now(pen, move) if move.follows else set(move.meets)
+    if move.follows and move.tier is not None:
+        raise_to(pen, Tier(move.tier))
     until = event.secret.get(str(move.sets.get("stay_until", "")).removeprefix("field:"))
     if until:   # a confirmed time; where the case's key was shredded nobody knows it
         pen.bounds.update(dict.fromkeys(pen.met, datetime.fromisoformat(str(until))))

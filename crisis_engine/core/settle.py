@@ -91,6 +91,22 @@ def raise_tier(pen: Pen, found: Found) -> None:
         pen.tell(found.role, soonest.name if soonest else "case", "raised", soonest.due_at if soonest else None)
 
 
+def raise_to(pen: Pen, tier: Tier) -> None:
+    """Raise the case to a level, or to the next one up that exists and where somebody is."""
+    level = pen.resolver.level_from(pen.case.unit, tier)
+    if level.rank > pen.case.tier.rank:
+        raise_tier(pen, pen.resolver.answerer(pen.case.unit, level, pen.procedure.policy, pen.case.recused))
+
+
+def void_proposals(pen: Pen, *, signal: bool) -> None:
+    """End the proposals that cannot stand any more: a word came, the case is over, its stage is another, or the proposer is concerned."""
+    moves = pen.procedure.workflow.moves
+    for proposal in pen.case.proposals:
+        stands = pen.case.stage in moves[proposal.move].from_stages and proposal.by not in pen.case.recused
+        if signal or pen.case.final is not None or not stands:
+            pen.add(ev.ProposalEnded, by="engine", proposal=proposal.id, how="voided")
+
+
 def _stop(pen: Pen) -> None:
     for clock in pen.case.clocks:
         definition = pen.procedure.workflow.clocks[clock.name]

@@ -9,7 +9,7 @@ from typing import NoReturn
 from .calendar import Span, parse_offset
 from .errors import DefinitionError
 from .model import Risk
-from .order import ONLY_STRICTER, ORDERS, lines_of
+from .order import ADDED, ONLY_STRICTER, ORDERS, lines_of
 from .parse_policy import weaker_mark
 from .parse_table import Table, nearest
 from .policy import ClockRule, Policy
@@ -55,19 +55,27 @@ def extend(base: Mapping[str, object], own: Mapping[str, object], file: str) -> 
     whole["for"] = _narrowed(base, top)
     base_id = f"{base.get('name')}_v{base.get('version')}"
     for name in OVERRIDABLE:
-        if name in own and name != "clock":
+        if name in own and name in ADDED:
+            whole[name] = _added(name, base.get(name), top.table(name), base_id)
+        elif name in own and name != "clock":
             allowed = _BY_RISK if name in ORDERS else overridable(name)   # a key that is a table by risk itself
             whole[name] = _over(Table(base[name], file, name), top.table(name), allowed, base_id)
     if "clock" in own:
-        clocks, changed, keys = top.table("clock"), dict(_mapping(base["clock"])), overridable("clock", named=True)
-        for name in clocks.names():
-            if name not in changed and own.get("adds"):   # of a workflow that it brings; the loader looks whether it is of one
-                changed[name] = clocks.raw(name)
-                continue
-            if name not in changed:
-                clocks.refuse(f"{base_id} has no such clock.", name, way_out=nearest(name, changed))
-            changed[name] = _over(Table(changed[name], file, f"clock.{name}"), clocks.table(name), keys, base_id)
-        whole["clock"] = changed
+        whole["clock"] = _clocks(_mapping(base["clock"]), top.table("clock"), base_id, adds=bool(own.get("adds")))
+    return whole
+
+
+def _clocks(base: Mapping[str, object], own: Table, base_id: str, *, adds: bool) -> Doc:
+    """Return the clocks of the base with what is written over them, and those of workflows that the extending policy brings."""
+    whole: Doc = dict(base)
+    for name in own.names():
+        if name not in whole and adds:   # the loader looks whether it is of one
+            whole[name] = own.raw(name)
+        elif name not in whole:
+            own.refuse(f"{base_id} has no such clock.", name, way_out=nearest(name, whole))
+        else:
+            known = Table(whole[name], own.file, own.path(name))
+            whole[name] = _over(known, own.table(name), overridable("clock", named=True), base_id)
     return whole
 
 
@@ -134,6 +142,18 @@ def _narrowed(base: Mapping[str, object], top: Table) -> object:
     known = [str(name) for name in given] if isinstance(given, list) else []
     kept = list(top.some_of("for", known)) if top.has("for") else known
     return kept + [name for name in top.words("adds") if name not in kept]
+
+
+def _added(name: str, base: object, own: Table, base_id: str) -> Doc:
+    """Return a table of names with what the extending policy writes over some of them, and those that it adds in full."""
+    whole: Doc = dict(_mapping(base))
+    for entry in own.names():
+        if entry in whole:
+            known = Table(whole[entry], own.file, own.path(entry))
+            whole[entry] = _over(known, own.table(entry), overridable(name, named=True), base_id)
+        else:
+            whole[entry] = own.raw(entry)
+    return whole
 
 
 def _over(base: Table, own: Table, allowed: frozenset[str] | None, base_id: str) -> Doc:

@@ -9,24 +9,38 @@ from . import events as ev
 from .case import Case
 from .deadline import sooner
 from .errors import BadInput, CommandRejected, said
-from .model import Tier, higher_tier
+from .model import Risk, Tier, higher_tier
 from .pen import Pen
 from .procedure import Procedure
-from .workflow import MoveDef, Workflow
+from .settle import raise_to, void_proposals
+from .workflow import MoveDef, TrackDef, Workflow
 from .world import World
 
 Track = tuple[Case, Procedure]
 
 
-def may_open(workflow: Workflow, case: Case | None, moves: Collection[str], fields: Mapping[str, Any]) -> list[str]:
+def own_tracks(procedure: Procedure) -> list[TrackDef]:
+    """Return the tracks that open by themselves beside a case: those of its workflow, without what a silent policy leaves closed."""
+    return [track for track in procedure.workflow.tracks.values() if not track.policy or track.name in procedure.policy.tracks]
+
+
+def _gate(procedure: Procedure, track: TrackDef) -> Risk | None:
+    """Return the risk that the case must have come to as well, where the policy says so."""
+    return procedure.policy.tracks[track.name] if track.policy else None
+
+
+def may_open(procedure: Procedure, case: Case | None, moves: Collection[str], fields: Mapping[str, Any]) -> list[str]:
     """Return the tracks that these moves could open by themselves: whoever gathers a world looks these up, and no others."""
-    if not workflow.tracks:
+    tracks = own_tracks(procedure)
+    if not tracks:
         return []
-    made = {*moves, *_engine_moves(workflow)}
+    peak = 0 if case is None else case.peak.rank
+    made, ticked = {*moves, *_engine_moves(procedure.workflow)}, _listed(fields.get("cues"))
+    before = set() if case is None else set(case.done)
     return [
-        track.name for track in workflow.tracks.values()
-        if set(track.on) & made or set(track.cues) & _listed(fields.get("cues"))
-        or (track.from_risk is not None and (case is None or case.peak.rank < track.from_risk.rank))
+        track.name for track in tracks
+        if set(track.on) & made or set(track.cues) & ticked or (track.policy and set(track.on) & before)
+        or (track.from_risk is not None and peak < track.from_risk.rank)
     ]
 
 
@@ -66,9 +80,14 @@ def open_own(world: World, pen: Pen, fields: Mapping[str, Any], others: Iterable
     peak = pen.before.peak.rank if pen.before is not None else 0
     begun = {other.procedure.workflow.name for other in others if other.before is None}
     pens = []
-    for track in pen.procedure.workflow.tracks.values():
-        risk = track.from_risk is not None and peak < track.from_risk.rank <= pen.case.peak.rank
-        asked = risk or _listed(fields.get("cues")) & set(track.cues) or pen.triggers & set(track.on)
+    for track in own_tracks(pen.procedure):
+        gate = _gate(pen.procedure, track)
+        if gate is not None:   # both: one of the moves was made, and the risk came so high; at whichever is the second
+            now = pen.triggers & set(track.on) or peak < gate.rank
+            asked = bool(now and pen.case.done.keys() & set(track.on) and pen.case.peak.rank >= gate.rank)
+        else:
+            risk = track.from_risk is not None and peak < track.from_risk.rank <= pen.case.peak.rank
+            asked = bool(risk or _listed(fields.get("cues")) & set(track.cues) or pen.triggers & set(track.on))
         if asked and track.name in world.openable and not _stands(world, pen, track.name) and _name(track.name) not in begun:
             pens.append(_begin(world, pen, track.name, "engine"))
     return pens
@@ -97,6 +116,7 @@ def _begin(world: World, above: Pen, track: str, by: str) -> Pen:
     pen.triggers.add(opening)
     for person in sorted(above.case.recused):
         pen.add(ev.PersonRecused, person=person)
+    follow_facts(pen, above.case.facts)
     above.add(ev.Linked, link="track", other=number)
     return pen
 
@@ -173,9 +193,31 @@ def follow(
             other.add(ev.ParentSet, parent=parent)
         if moved:
             rehome(other, pen.case.unit)
+        follow_facts(other, {event.name: event.value for event in pen.events if isinstance(event, ev.FactSet)})
         if other.events:
             pens.append(other)
     return pens
+
+
+def meets_now(pen: Pen, move: MoveDef) -> set[str]:
+    """Return the clocks that a move meets of those that run: one that starts only behind it is not met by it."""
+    return {clock.name for clock in pen.case.clocks} & set(move.meets)
+
+
+def follow_facts(pen: Pen, facts: Mapping[str, str]) -> None:
+    """Make the engine's move by which a track follows what its parent came to know, so that nobody is asked for it twice."""
+    move = pen.procedure.workflow.following(pen.case.stage, facts)
+    if move is None:
+        return
+    to = pen.procedure.graph.step(pen.case.stage, move.name)
+    pen.add(ev.Moved, by="engine", move=move.name, origin=pen.case.stage, to=to)
+    pen.triggers.add(move.name)
+    pen.met |= meets_now(pen, move)
+    if move.tier is not None:
+        raise_to(pen, Tier(move.tier))
+    for role in move.tells:
+        pen.tell(role, "case", "told")
+    void_proposals(pen, signal=False)
 
 
 def end_with(world: World, pen: Pen, *, second: str | None) -> list[Pen]:
@@ -186,7 +228,7 @@ def end_with(world: World, pen: Pen, *, second: str | None) -> list[Pen]:
     pens, left = [], []
     for case, procedure in world.tracks:
         stage, move = procedure.workflow.stages[case.stage], procedure.workflow.ending_from(case.stage)
-        two = second is not None and pen.case.final == "ended"
+        two = second is not None and (pen.case.final == "ended" or pen.case.final in stage.yields)
         if move is not None and (two or not stage.holds):
             other = Pen(case, case.number, procedure, world.resolver, "engine", world.now)
             if move.sets.get("addressee") == "none" and case.facts.get("addressee"):

@@ -31,6 +31,7 @@ class Stage:
     final: str | None = None      # closed / excluded / ended / merged
     holds: bool = False           # of a track: the parent may not close while the track stands here
     settled: bool = False         # of a track: ends by itself with its parent
+    yields: tuple[str, ...] = ()  # of a stage that holds: over it the parent may still end so (excluded), by two persons
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,10 @@ class FieldDef:
     """One field of a form: its type, and the secrecy tier (0-4) that a reader needs."""
 
     name: str
-    type: str            # text bool choice choices time date risk tier persons person subject clock move unit case cues items hash attachment
+    type: str            # one of FIELD_TYPES (core/parse_workflow.py)
     label: Label
     of: str | None = None
-    sorts: tuple[str, ...] = ()   # of a `unit`: partners of these sorts, units of these kinds (PARTNER_SORTS, UNIT_KINDS); of an `attachment`: such files
+    sorts: tuple[str, ...] = ()   # what its `of` lists: of a `unit` or `attachment`, of which kinds and sorts
     required: bool = False
     secrecy: int = 2
     least: int | None = None      # `min`: fewest items of a list
@@ -92,7 +93,8 @@ class MoveDef:
     instead: bool = False                  # stand-ins of the roles in `by` may make it (policy: instead)
     up: bool = False                       # roles of `by` found at a higher level of the case's path may make it too
     signal: bool = False                   # a word from outside: voids open proposals, stops a closure
-    when: str | None = None                # of an engine's move: "signal" or "parent_ended" makes it by itself
+    when: str | None = None                # of an engine's move: "signal", "parent_ended" or "parent_fact" makes it by itself
+    follows: Mapping[str, str] = field(default_factory=dict)   # with "parent_fact": what its parent must have come to know
     meets_parent: tuple[str, ...] = ()     # of a track: clocks of its parent that it meets in the same transaction
     sets_parent: Mapping[str, str | bool] = field(default_factory=dict)   # of a track: what it sets on its parent
 
@@ -130,6 +132,7 @@ class TrackDef:
     from_risk: Risk | None = None      # when the case's risk first reaches this; `unrated` reaches nothing
     cues: tuple[str, ...] = ()         # when a form ticks one of these
     on: tuple[str, ...] = ()           # when one of these moves is made
+    policy: bool = False               # only where the policy says from which risk on, and when both have come
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,12 @@ class Workflow:
         """Return the engine's move by which a track in this stage ends with its parent."""
         ends = (move for move in self.moves.values() if move.engine_only and move.when == "parent_ended")
         return next((move for move in ends if stage in move.from_stages), None)
+
+
+    def following(self, stage: str, facts: Mapping[str, str]) -> MoveDef | None:
+        """Return the engine's move by which a track in this stage follows one of these facts of its parent."""
+        follows = (move for move in self.moves.values() if move.engine_only and move.when == "parent_fact")
+        return next((move for move in follows if stage in move.from_stages and move.follows.items() <= facts.items()), None)
 
 
 # ---- the two machines -------------------------------------------------------------------------------------------------

@@ -39,5 +39,6 @@ class World:
     guardians: tuple[str, ...] = ()           # ids of the child's guardians
     proposed: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)   # the fields of the open proposals, by id
     partners: Mapping[str, Partner] = field(default_factory=dict)     # the units that the form names, by id
+    loads: Mapping[str, int] = field(default_factory=dict)            # open cases of everybody whom a move may name, where it looks at that
     tried: frozenset[str] = frozenset()       # units that this case was sent to before
     erased: bool = False                      # two people had the case's secrets erased

@@ -1,4 +1,4 @@
-"""The other jobs: deliver, measure, audit, and those that run once in a period among all daemons: digest, seal, housekeeping."""
+"""The other jobs: deliver, measure, audit, and those that run once in a period among all daemons (digest, supervision, seal and so on)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MOST = 100_000
 """So many unfired rungs are counted; more is no other alarm."""
 
 DIGEST_HOUR = 7
-"""China's hour from which on the digest of a day is made (D)."""
+"""China's hour from which on the digest of a day is made, and the units are looked at by the rules of supervision (D)."""
 
 
 class Jobs:
@@ -161,6 +161,7 @@ class Jobs:
             for kind in ("daily", "weekly"):
                 made = partial(self.engine.digest, kind=kind, now=now)
                 self._owed = self._once(f"digest.{kind}", now, made) or self._owed
+            self._once("supervise", now, self.engine.supervise)
         self._once("seal", now, lambda: self.engine.seal(key_file=self.works.settings.seal_key_file))
         self._once("housekeeping", now, lambda: self._clear_away(now))
 

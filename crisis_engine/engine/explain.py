@@ -25,13 +25,14 @@ class Explanation:
     procedure: Procedure
     answers: Answerer | None
     reasons: tuple[Reason, ...]
+    rule: str | None = None      # the rule of supervision that opened it, where no person did
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
         return {
             "number": self.number, "final": self.final, "tier": self.tier, "risk": self.risk,
             "workflow": self.procedure.workflow.id, "policy": self.procedure.policy.id, "procedure": self.procedure.hash,
-            "answers": _answerer(self.answers) if self.answers is not None else None,
+            "answers": _answerer(self.answers) if self.answers is not None else None, "rule": self.rule,
             "clocks": [self._reason(each) for each in self.reasons],
         }
 
@@ -70,7 +71,7 @@ class Explaining(Reading):
             explanation = Explanation(
                 case.number, case.final, case.tier.value, case.risk.value, world.procedure,
                 answerer_of(case, world.procedure, world.resolver) if case.open else None,
-                tuple(reasons(case, events, world.procedure, world.resolver)),
+                tuple(reasons(case, events, world.procedure, world.resolver)), tx.rule_of(case.number),
             )
         self._write_down(self._entry(by, "explain", case.number, now, min(sight.reads, LOGGED_FROM), why, sight))
         return explanation

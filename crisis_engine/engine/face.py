@@ -25,6 +25,7 @@ from .again import again
 from .attachment import Attaching
 from .audit import Audit
 from .backtest import Backtest
+from .candidate import Candidates
 from .compliance import Compliance
 from .document import Printing, printable
 from .explain import Explaining
@@ -42,6 +43,7 @@ from .place import make_moves
 from .post import Post
 from .reading import LOGGED_FROM, checked_why
 from .secrecy import Secrecy
+from .supervise import Supervising
 from .sweep import Pace, sweep
 from .view import CaseView, DeliverReport, MoveView, Receipt, SweepReport, case_view, history_items, secrecy_shown
 from .worlds import held_case, new_number, new_token, people_known, refuse_subject, stored_case
@@ -71,8 +73,8 @@ def open_engine(
 
 
 class Engine(
-    Audit, Backtest, Packets, Compliance, Glass, Graduations, Incidents, Secrecy, Forgetting, Post, Explaining, Migrating, Attaching,
-    Printing,
+    Audit, Backtest, Packets, Compliance, Glass, Graduations, Incidents, Supervising, Candidates, Secrecy, Forgetting, Post, Explaining,
+    Migrating, Attaching, Printing,
 ):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
@@ -140,6 +142,8 @@ class Engine(
                 self._allow(tx, now, by, "case.act", stored=above)
             procedure = self._sources.procedure_for(tx, workflow, home)
             refuse_subject(procedure.workflow, child, above)
+            if procedure.workflow.subject == "unit":
+                tx.hold_name("unit", home)   # a rule that opens the same about this unit looks at what is there before
             resolver = self._sources.resolver(tx, {home, *(duty.unit for duty in actor.duties)}, now)
             if procedure.workflow.again is not None:
                 sees = may_do(self._sources.access, "case.list", actor, resolver, unit=home).allowed
@@ -156,7 +160,7 @@ class Engine(
                 parent_procedure=self._sources.pinned(tx, above.case.procedure) if above is not None else None,
                 siblings=self._tracks(tx, above) if above is not None else (),
                 openable=self._openable(tx, procedure.workflow.name, home, (), may_open(
-                    procedure.workflow, None, {procedure.workflow.opening.name}, fields or {})),
+                    procedure, None, {procedure.workflow.opening.name}, fields or {})),
             )
 
             decision = decide_open(world, Open(home, key_of_child, fields or {}))

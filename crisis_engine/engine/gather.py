@@ -12,7 +12,7 @@ from crisis_engine.core.access import ENGINE, Actor
 from crisis_engine.core.calendar import Calendar
 from crisis_engine.core.errors import DefinitionError, NotAllowed, NotFound, said
 from crisis_engine.core.model import Absence, Duty, Subject, Unit
-from crisis_engine.core.policy import Access
+from crisis_engine.core.policy import Access, Policy
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.resolve import Resolver, Roster, needed_units, paths
 from crisis_engine.store import Tx
@@ -42,6 +42,7 @@ class Sources:
         self._calendar_version: int | None = None
         self._procedures: dict[str, Procedure] = {}
         self._pinned: dict[tuple[str, str], str] = {}
+        self._policies: dict[str, Policy] = {}
 
     @property
     def access(self) -> Access:
@@ -120,6 +121,18 @@ class Sources:
             self._procedures.setdefault(procedure.hash, procedure)   # a resolver knows policies by who they are: none goes while it lives
             self._pinned[workflow, policy] = procedure.hash
             return procedure.hash
+        raise AssertionError
+
+    def policy_of(self, chosen: Iterable[str]) -> Policy:
+        """Return the first of the chosen policies that can be read, as its file is now; the default where none was chosen."""
+        for name in (*filter(None, chosen), DEFAULT_POLICY):
+            found = self._policies.get(name)
+            try:
+                return found or self._policies.setdefault(name, definitions.load_policy(name))
+            except DefinitionError:
+                if name == DEFAULT_POLICY:
+                    raise
+                log("policy.unreadable", policy=name)
         raise AssertionError
 
     def loaded_for(self, tx: Tx, workflow: str, unit: str) -> Procedure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from crisis_engine.store.key import CASE
 
 from .failing import Failing
 from .gather import Sources, actor_of, subject_of
+from .load import loads_for
 from .log import log
 from .look import Look
 from .sweep import change_of, units_of
@@ -60,7 +62,7 @@ class Worlds(Look):
         actor = actor_of(tx, by, speaks=True)
         tracks = self._tracks(tx, stored) if stored is not None else ()
         workflow, case = procedure.workflow, stored.case if stored is not None else None
-        own = may_open(workflow, case, {workflow.opening.name, workflow.again or ""}, form)
+        own = may_open(procedure, case, {workflow.opening.name, workflow.again or ""}, form)
         resolver = self._sources.resolver(tx, {home, unit, *(duty.unit for duty in actor.duties), *_units_beside(tracks)}, now)
         world = World(
             now=now, actor=actor, procedure=procedure, resolver=resolver, case=stored.case if stored is not None else None,
@@ -112,7 +114,7 @@ class Worlds(Look):
         people_known(tx, [*_listed(fields.get("person")), *_listed(fields.get("about_staff")), *_listed(fields.get("members"))])
         if case.last_at > now or not units <= {case.unit, *(duty.unit for duty in actor.duties)}:
             resolver = self._sources.resolver(tx, units, max(now, case.last_at))
-        return World(
+        world = World(
             now=max(now, case.last_at), actor=actor, procedure=procedure, resolver=resolver,
             case=case, number=new_number(), subject=child, others=tuple(one.case for one in others), target=target.case if target else None,
             target_procedure=self._sources.pinned(tx, target.case.procedure) if target else None,
@@ -123,11 +125,13 @@ class Worlds(Look):
             openable=self._openable(
                 tx, (above.case.workflow if above is not None else case.workflow).rpartition("_v")[0], case.unit,
                 [*_listed(fields.get("track")), *(track for one in made for track in one.opens)],
-                may_open(procedure.workflow, case, {one.name for one in made}, fields),
+                may_open(procedure, case, {one.name for one in made}, fields),
             ),
             guardians=tx.guardian_ids(subject) if subject is not None else (), proposed=proposed,
             erased=not case.open and tx.erased(CASE, case.number) is not None,
         )
+        loads = loads_for(tx, self._sources, world, made)
+        return replace(world, loads=loads) if loads else world
 
     def _apply(self, tx: Tx, decision: Decision, stored: Stored | None) -> None:
         before = {stored.case.number: stored} if stored is not None else {}

@@ -18,6 +18,7 @@ from crisis_engine.core.parse_policy import PUPILS
 from crisis_engine.core.pen import Pen
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.settle import settle
+from crisis_engine.core.track import own_tracks
 from crisis_engine.core.workflow import MoveDef
 from crisis_engine.core.world import World
 
@@ -66,7 +67,7 @@ class Stagehand:
     def __post_init__(self) -> None:
         """Give every track that a move may open something to open, and make a track that holds its parent."""
         workflow = self.procedure.workflow
-        names = {name for move in workflow.moves.values() for name in move.opens} | workflow.tracks.keys()
+        names = {name for move in workflow.moves.values() for name in move.opens} | {track.name for track in own_tracks(self.procedure)}
         names |= {one for values in workflow.choices.values() for one in values}
         kinds = {kind for move in workflow.moves.values() for each in move.fields for kind in each.sorts}
         sends = any("addressee" in move.sets for move in workflow.moves.values())

@@ -24,6 +24,7 @@ from crisis_engine.refusals.proof import PROOF
 from crisis_engine.refusals.right import RIGHTS
 from crisis_engine.refusals.rule import RULES
 from crisis_engine.refusals.secret import SECRETS
+from crisis_engine.refusals.supervise import SUPERVISION
 from crisis_engine.refusals.track import TRACKS
 from crisis_engine.refusals.transfer import TRANSFERS
 from crisis_engine.words import knows, say
@@ -32,6 +33,7 @@ __all__ = ["TABLE", "in_chinese"]
 
 TABLE: Mapping[str, str] = {
     **RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF, **NOTICES, **MIGRATIONS, **CLOCKWORK, **TRACKS, **ATTACHMENTS, **TRANSFERS,
+    **SUPERVISION,
 }
 """Each sentence of the engine with its values named, and its Chinese."""
 

@@ -44,11 +44,9 @@ def open_sheet(path: Path, faults: Faults) -> Sheet | None:
 def open_as(path: Path, layout: Layout | None, faults: Faults) -> Sheet | None:
     """Return what `open_sheet` does, of a file whose layout is known; of one that has to be recognised with None."""
     file = str(path)
-    data = _read_bytes(path, faults)
-    encoding = _detect(data, file, faults) if data is not None else None
-    if data is None or encoding is None:
+    rows = lines_of(path, faults)
+    if rows is None:
         return None
-    rows = _rows(data, encoding, file, faults)
     line, header = next(rows, (1, []))
     header = [title[:_LONGEST_TITLE] for title in header]
     while header and not header[-1]:
@@ -59,6 +57,13 @@ def open_as(path: Path, layout: Layout | None, faults: Faults) -> Sheet | None:
     layout = layout or _recognise(path, header, faults)
     columns = _match(layout, header, file, line, faults) if layout is not None else None
     return Sheet(file, layout, columns, len(header), rows) if layout is not None and columns is not None else None
+
+
+def lines_of(path: Path, faults: Faults) -> Iterator[tuple[int, list[str]]] | None:
+    """Return line number and cells of each row of a file that is not blank, or None with the faults that make it unreadable."""
+    data = _read_bytes(path, faults)
+    encoding = _detect(data, str(path), faults) if data is not None else None
+    return _rows(data, encoding, str(path), faults) if data is not None and encoding is not None else None
 
 
 def kind_of_stem(stem: str) -> str | None:

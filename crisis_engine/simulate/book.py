@@ -221,7 +221,7 @@ class Book:
         return World(
             now=now, actor=self.actor(by), procedure=procedure, resolver=self.resolver(now), case=standing, number=number, subject=child,
             others=tuple(of_child), tracks=self.tracks_of(standing),
-            openable=self._openable(procedure, home, may_open(procedure.workflow, standing, {
+            openable=self._openable(procedure, home, may_open(procedure, standing, {
                 procedure.workflow.opening.name, procedure.workflow.again or ""}, form), numbers),
         )
 
@@ -240,7 +240,7 @@ class Book:
         refuse_subject(procedure.workflow, child, above)
         if above is not None and above.workflow.rpartition("_v")[0] not in procedure.workflow.parents:
             raise CommandRejected(f"{procedure.workflow.id} is no track of {above.workflow}.", way_out="Open it without a parent.")
-        own = may_open(procedure.workflow, None, {procedure.workflow.opening.name}, form)
+        own = may_open(procedure, None, {procedure.workflow.opening.name}, form)
         return World(
             now=now, actor=actor, procedure=procedure, resolver=self.resolver(now), number=numbers(workflow), subject=child,
             others=tuple(one for one in self.cases_of(child.id) if one.workflow == procedure.workflow.id) if child is not None else (),
@@ -270,7 +270,7 @@ class Book:
         for name in ("person", "about_staff", "members"):
             self.people_known(_listed(fields.get(name)))
         asked = [*_listed(fields.get("track")), *(track for one in made for track in one.opens)]
-        own = may_open(procedure.workflow, case, names, fields)
+        own = may_open(procedure, case, names, fields)
         above = self.cases[case.parent] if case.parent is not None else None
         beside = self.pinned(above) if above is not None else procedure
         return World(
@@ -312,9 +312,9 @@ class Book:
             unit = self.units.get(name)
             if unit is None:
                 raise NotFound(f"There is no unit {said(name)!r}.", way_out="See `crisis roster show` for the units.")
-            if field.sorts and unit.sort not in field.sorts:
-                raise BadInput(f"{unit.id} is no partner of such a sort: {', '.join(field.sorts)}.",
-                               way_out="Name a partner of such a sort; the roster says which is which.", field=field.name)
+            if field.sorts and not {unit.sort, unit.kind} & set(field.sorts):
+                raise BadInput(f"{unit.id} is no unit of such a sort: {', '.join(field.sorts)}.",
+                               way_out="Name a unit of such a sort; the roster says which is which.", field=field.name)
             found[name] = Partner(unit, self.agreements.get(name, ()), self._loads[name])
         return found
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from crisis_engine.core.attachment import sample
 from crisis_engine.core.calendar import CHINA, parse_span
 from crisis_engine.core.case import Case
-from crisis_engine.core.model import RISKS, TIERS, Risk
+from crisis_engine.core.model import RISKS, TIERS, UNIT_KINDS, Risk
 from crisis_engine.core.procedure import Procedure
+from crisis_engine.core.resolve import is_within, paths
 from crisis_engine.core.workflow import FieldDef, MoveDef
 from crisis_engine.simulate.book import Book
 from crisis_engine.simulate.child import Child
@@ -49,15 +51,14 @@ def _value(
         return given
     if one.type == "persons":
         return _people(book, now, case, procedure, move)
-    if one.type == "unit":
-        return _partner(book, now, case, one)
+    if one.type in {"unit", "hash"}:
+        return _named(book, now, case, one)
     if one.type in {"choice", "choices", "items"}:
         return _choice(procedure, one)
-    if one.type == "subject":
-        return child.ref
-    if one.type == "tier":
-        return TIERS[min(case.tier.rank + 1, len(TIERS) - 1)].value
-    return one.type == "bool" or "-"
+    if one.type == "attachment":
+        return sample(list(one.sorts))
+    plain = {"subject": child.ref, "tier": TIERS[min(case.tier.rank + 1, len(TIERS) - 1)].value, "bool": True}
+    return plain.get(one.type, "-")
 
 
 def _choice(procedure: Procedure, one: FieldDef) -> str | list[str]:
@@ -84,6 +85,22 @@ def _people(book: Book, now: datetime, case: Case, procedure: Procedure, move: M
     else:
         found = [person for one in _PANEL if (person := resolver.find(case.unit, (one,), policy, case.recused).person) is not None]
     return list(dict.fromkeys(found))
+
+
+def _named(book: Book, now: datetime, case: Case, one: FieldDef) -> str | None:
+    """Return a unit that fits, or a hash: the one that the case knows, for whoever copies it from a receipt."""
+    if one.type == "hash":
+        return case.facts.get("sealed", "0" * 64)
+    return _place(book, case, one) if set(one.sorts) & set(UNIT_KINDS) else _partner(book, now, case, one)
+
+
+def _place(book: Book, case: Case, one: FieldDef) -> str | None:
+    """Return a unit of such a kind that is not the child's own: at the place to which the case was sent, or else another near by."""
+    own, sent = paths(case.unit), case.facts.get("addressee")
+    near = {path: rank for rank, path in enumerate(own)}
+    of_kind = [unit.id for unit in book.units.values() if unit.kind in one.sorts and unit.id not in own]
+    fits = [unit for unit in of_kind if not sent or is_within(unit, sent)]
+    return min(fits, key=lambda unit: (min(near.get(path, len(own)) for path in paths(unit)), unit), default=None)
 
 
 def _partner(book: Book, now: datetime, case: Case, one: FieldDef) -> str | None:

@@ -36,6 +36,7 @@ from crisis_engine.store.receipt import ReceiptRows
 from crisis_engine.store.register import RegisterReads
 from crisis_engine.store.roster import RosterRows
 from crisis_engine.store.rotation import RotationRows
+from crisis_engine.store.supervision import SupervisionRows
 from crisis_engine.store.tree import TreeRows
 from crisis_engine.store.vault import Vault
 
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
 
 
 class Tx(
-    CaseReads, CaseWrites, LogReads, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, PartnerRows, RotationRows, ForgetRows, LedgerRows,
-    TreeRows, EvidenceReads, Holds, DaemonRows, PinnedRows, ChildMoveRows,
+    SupervisionRows, CaseReads, CaseWrites, LogReads, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, PartnerRows, RotationRows,
+    ForgetRows, LedgerRows, TreeRows, EvidenceReads, Holds, DaemonRows, PinnedRows, ChildMoveRows,
 ):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 

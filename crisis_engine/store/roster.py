@@ -147,6 +147,10 @@ class RosterRows(PlainRows):
         """Return a unit and all under it, or all units, in the order of their paths."""
         return [_unit(row) for row in self._rows(_UNITS + _within("id", unit) + " ORDER BY id", **_named(unit))]
 
+    def units_of(self, kinds: Collection[str]) -> list[Unit]:
+        """Return all units of these kinds, in the order of their paths."""
+        return [_unit(row) for row in self._rows(f"{_UNITS} WHERE kind {AMONG.format('kinds')} ORDER BY id", kinds=listed(kinds))]
+
     def duties_under(self, unit: str | None = None) -> list[Duty]:
         """Return the duties at a unit and all under it, or all duties."""
         return [_duty(row) for row in self._rows(_DUTIES + _within("unit", unit) + _BY_RANK, **_named(unit))]

@@ -13,11 +13,11 @@ from crisis_engine.store import (
     table_partner,
     table_proof,
     table_signer,
+    table_supervision,
 )
 from crisis_engine.store.table import metadata
 
 __all__ = [
     "metadata", "table_attachment", "table_child_move", "table_daemon", "table_forget", "table_key", "table_migration",
-    "table_notice", "table_partner",
-    "table_proof", "table_signer",
+    "table_notice", "table_partner", "table_proof", "table_signer", "table_supervision",
 ]

@@ -25,6 +25,7 @@ from .refusal import REFUSALS
 from .rehearse import REHEARSE
 from .screen import SCREENS
 from .secret import SECRETS
+from .supervise import SUPERVISE
 from .transfer import TRANSFER
 
 LANGUAGES: tuple[str, ...] = ("zh", "en")
@@ -50,6 +51,6 @@ _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
     **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON, **REHEARSE, **PROVER,
-    **DRAW, **AUTHOR, **EXPLAIN, **MIGRATE, **DOCUMENTS, **TRANSFER,
+    **DRAW, **AUTHOR, **EXPLAIN, **MIGRATE, **DOCUMENTS, **TRANSFER, **SUPERVISE,
 })
 """Every key with its text in each language; a key stands in one part only."""

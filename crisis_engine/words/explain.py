@@ -9,6 +9,7 @@ EXPLAIN: Mapping[str, tuple[str, str]] = MappingProxyType({
     "help.explain": ("用人话说明一个个案：每个时限为何在走，依据哪条规定，谁负责、为什么，下一步何时。",
                      "Why a case stands as it stands: each clock, its rule and source, who answers and why, what comes next."),
     "explain.title": ("个案 {number} 按 {workflow} 和 {policy} 办理。", "Case {number} follows {workflow} and {policy}."),
+    "explain.rule": ("由督导规则启动：{rule}。", "A rule of supervision opened it: {rule}."),
     "explain.over": ("已终结，没有时限在走。", "It is over; no clock runs."),
     "explain.answers": ("{tier}负责：{who}", "The {tier} answers: {who}"),
     "explain.clock": ("{clock}：{when} 到期，{span}", "{clock}: due {when}, {span}"),

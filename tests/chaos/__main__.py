@@ -11,7 +11,7 @@ from random import SystemRandom
 from tests.chaos.city import Flawed, Simulation
 from tests.chaos.people import Figures
 
-EVERY = 100
+EVERY = 25
 """Seeds between two lines of progress, where nobody watches."""
 
 
