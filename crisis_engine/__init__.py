@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .core.attachment import Attachment
     from .core.errors import (
         BadInput,
         Busy,
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
         StoreError,
     )
     from .engine import Engine, open_engine
+    from .engine.attachment import AttachmentView
+    from .engine.document import DocumentView
     from .engine.look import QueueItem
     from .engine.view import CaseView, DeliverReport, MoveView, Receipt, SweepReport
 
@@ -32,12 +35,15 @@ _HOME = {
     **dict.fromkeys(("Engine", "open_engine"), "engine"),
     **dict.fromkeys(("CaseView", "DeliverReport", "MoveView", "Receipt", "SweepReport"), "engine.view"),
     "QueueItem": "engine.look",
+    "Attachment": "core.attachment",
+    "AttachmentView": "engine.attachment",
+    "DocumentView": "engine.document",
 }
 
 __all__ = [
-    "BadInput", "Busy", "CaseView", "CommandRejected", "CrisisError", "DefinitionError", "DeliverReport", "Engine", "KeyFault",
-    "MoveView", "NotAllowed", "NotFound", "ProofFailed", "QueueItem", "Receipt", "RosterError", "StaleVersion", "StoreError",
-    "SweepReport", "open_engine",
+    "Attachment", "AttachmentView", "BadInput", "Busy", "CaseView", "CommandRejected", "CrisisError", "DefinitionError", "DeliverReport",
+    "DocumentView", "Engine", "KeyFault", "MoveView", "NotAllowed", "NotFound", "ProofFailed", "QueueItem", "Receipt", "RosterError",
+    "StaleVersion", "StoreError", "SweepReport", "open_engine",
 ]
 
 

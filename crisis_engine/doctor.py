@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from types import MappingProxyType
 
+from crisis_engine import machine
 from crisis_engine.core import events as ev
 from crisis_engine.core.calendar import CHINA
 from crisis_engine.core.case import Case
@@ -21,7 +22,7 @@ from crisis_engine.engine import Engine
 from crisis_engine.refusals import in_chinese
 from crisis_engine.store import Tx
 from crisis_engine.store import examine as ask
-from crisis_engine.store.prove import CHAIN, CLOCKS, FOLD, RULES, Seen
+from crisis_engine.store.prove import ATTACHED, CHAIN, CLOCKS, FOLD, RULES, Seen
 
 __all__ = ["MOST_NUMBERS", "SAMPLE", "Finding", "examine"]
 
@@ -59,7 +60,7 @@ def examine(engine: Engine, *, quick: bool = False) -> list[Finding]:
     findings: list[Finding] = []
     try:
         with engine.store.reading() as tx:
-            findings += _Examination(tx, engine.now(), sandbox=tx.meta("sandbox") == "yes", quick=quick).findings()
+            findings += _Examination(tx, engine, sandbox=tx.meta("sandbox") == "yes", quick=quick).findings()
     except StoreError:
         if not findings:  # else a damaged file refused the end of the transaction: the findings say so already
             raise
@@ -69,10 +70,10 @@ def examine(engine: Engine, *, quick: bool = False) -> list[Finding]:
 class _Examination:
     """One examination: the transaction, the instant, and what was found so far by check."""
 
-    def __init__(self, tx: Tx, now: datetime, *, sandbox: bool, quick: bool) -> None:
-        self.tx, self.quick, self.sandbox = tx, quick, sandbox
-        self.swept = tx.heartbeats().get("sweep")
-        self.now = max(now, self.swept or now)
+    def __init__(self, tx: Tx, engine: Engine, *, sandbox: bool, quick: bool) -> None:
+        self.tx, self.store, self.quick, self.sandbox = tx, engine.store, quick, sandbox
+        self.swept, self.clock = tx.heartbeats().get("sweep"), engine.now()
+        self.now = max(self.clock, self.swept or self.clock)
         self.procedures: dict[str, Procedure | None] = {}
         self.numbers: dict[str, list[str]] = {}
         self.counts: dict[str, int] = {}
@@ -91,6 +92,8 @@ class _Examination:
         yield from self._guarded("undelivered", self._undelivered)
         yield from self._guarded("definitions", self._definitions)
         yield from self._guarded("sweeps", self._sweeps)
+        for name in machine.CHECKS:
+            yield from self._guarded(name, lambda name=name: self._of_machine(name))  # type: ignore[misc]
         yield from self._guarded("chain", self._walk)
 
     def _guarded(self, name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
@@ -171,6 +174,10 @@ class _Examination:
             since, until = (_clock(datetime.fromisoformat(one)) for one in (since, until))
             return [self._say("sweeps", (), 0, "_gap", at=at, since=since, until=until)]
         return [self._say("sweeps", (), 0, at=at)]
+
+    def _of_machine(self, name: str) -> list[Finding]:
+        wrong, fields = machine.CHECKS[name](self.store, self.tx, self.clock)
+        return [self._say(name, (), wrong, **fields)]
 
     # ---- case by case -------------------------------------------------------------------------------------------------------
 
@@ -267,8 +274,8 @@ def _clock(at: datetime) -> str:
 
 
 _ELSEWHERE = frozenset({"gone_holders", "undelivered"})
-_CHECKS = {CHAIN: "chain", FOLD: "fold", CLOCKS: "clocks", RULES: "lowered"}
-_WALKED = ("standing", "lowered", "fold", "clocks")
+_CHECKS = {CHAIN: "chain", FOLD: "fold", CLOCKS: "clocks", RULES: "lowered", ATTACHED: "attachments"}
+_WALKED = ("standing", "lowered", "fold", "clocks", "attachments")
 
 # name -> promise, then Chinese and English when it holds, then Chinese and English when it does not (the same where it cannot fail)
 _WORDS: Mapping[str, tuple[int, *tuple[str, ...]]] = MappingProxyType({
@@ -334,6 +341,9 @@ _WORDS: Mapping[str, tuple[int, *tuple[str, ...]]] = MappingProxyType({
     "fold": (5,
         "{seen} 个个案的日志与现状一致。", "The log folds to the row, in {seen} cases.",
         "{count} 个个案的日志与现状不一致（共查 {seen} 个）。", "The log of {count} of {seen} cases does not fold to the row."),
+    "attachments": (5,
+        "附件齐全，且是当初所附的内容。", "Every attachment is there, and is what was attached.",
+        "{count} 个个案的附件缺失或被改动（共查 {seen} 个）。", "Attachments of {count} of {seen} cases are missing or were changed."),
     "clocks": (5,
         "{seen} 个个案的时限与日志一致。", "The clocks are those of the log, in {seen} cases.",
         "{count} 个个案的时限与日志不一致（共查 {seen} 个）。", "The clocks of {count} of {seen} cases are not those of the log."),
@@ -372,6 +382,7 @@ _WORDS: Mapping[str, tuple[int, *tuple[str, ...]]] = MappingProxyType({
         "The last sweep was at {at}; nobody swept from {since} to {until}, what fell due was then fired at once."),
     "sweeps_none": (9,
         "还没有检查过时限。", "Nobody has swept so far."),
+    **machine.WORDS,
 })  # fmt: skip
 
 _ORDER = {name: place for place, name in enumerate(_WORDS)}

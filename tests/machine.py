@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from crisis_engine import CrisisError, Engine, open_engine
 from crisis_engine.almanac import published_calendar
+from crisis_engine.core.attachment import sample
 from crisis_engine.core.case import Case
 from crisis_engine.core.model import RISKS, TIERS, Absence, Duty, Risk, Subject
 from crisis_engine.core.resolve import paths
@@ -181,6 +182,7 @@ class City(RuleBasedStateMachine):
             "persons": lambda: rnd.sample(self.staff, rnd.randint(1, 4)),
             "person": lambda: rnd.choice(self.cast),
             "subject": lambda: rnd.choice(self.kids).ref,
+            "attachment": lambda: sample([rnd.choice(field.sorts)] if field.sorts else []),
             "unit": lambda: rnd.choice([*PARTNERS, rnd.choice(self.posts).unit]),
             "case": lambda: pick([each.number for each in self.watch.cases.values()], rnd.randint(0, 99)),
         }

@@ -1,149 +1,124 @@
-"""`make mutants`: every rule of every shipped file taken out or loosened in turn; what the loader and the prover say to each.
+"""`make mutants`: every rule of every shipped file taken out, loosened or widened in turn, and what notices it.
 
-A mutant is killed by the loader, by a law that no longer holds, or because the table of the longest silences says another time than
-for the shipped file. What survives is listed with a class that says why it may. `N=200` takes a sample, `SEED` another one.
+It says how far it is, keeps every fate in a file and goes on from there when it is called again with the same definitions and the same
+code. `N=200` takes a sample, by `SEED`; `ONLY="leave_v1 default_v1"` some files; `WORKERS=2` processes; `KEEP=FILE` where the fates are kept.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import random
 import sys
+import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
-from functools import cache
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from multiprocessing import get_context
+from pathlib import Path
 
-from crisis_engine.core.check import check_together, check_workflow
-from crisis_engine.core.errors import DefinitionError
-from crisis_engine.core.parse_access import parse_access
-from crisis_engine.core.parse_policy import parse_policy
-from crisis_engine.core.parse_retention import parse_retention
-from crisis_engine.core.policy import Access
-from crisis_engine.core.procedure import Procedure
-from crisis_engine.core.stricter import check_stricter, extend
-from crisis_engine.definitions import load_access, load_policy_doc, load_workflow_doc, shipped
-from crisis_engine.prover import Proof, prove
+from .fate import KILLED, Fate, fate, files, mutants_of
+from .mutant import KINDS
 
-from .mutant import Mutant, mutants
+ROOT = Path(__file__).parent.parent
+KEEP = ROOT / ".mutants.jsonl"
+SEED = 1
+_SAID_EVERY = 10.0   # seconds
 
-FILES: dict[str, str] = {
-    **dict.fromkeys(shipped()["workflows"], "workflow"), "default_v1": "policy", "xinyang_v1": "extension",
-    "access_v1": "access", "retention_v1": "retention",
-}
+Task = tuple[str, int]
 
 
-class Fate(NamedTuple):
-    """What became of a mutant: killed by the `loader`, by a `law` or by the `table`; or it `survived`, with the class of its rule."""
-
-    file: str
-    kind: str
-    key: str
-    by: str
-    why: str
+def tasks(only: Iterable[str] = (), sample: int | None = None, seed: int = SEED) -> list[Task]:
+    """Return the mutants to judge as (file, number), in an order that mixes them: what is done so far is always a fair sample."""
+    chosen = list(only) or list(files())
+    found = [(name, number) for name in sorted(chosen) for number in range(len(mutants_of(name)))]
+    random.Random(seed).shuffle(found)
+    return found[:sample]
 
 
-@cache
-def own(name: str) -> dict[str, Any]:
-    """Return a shipped file's own document, as it was written."""
-    from .test_bad_definitions import docs
-
-    kind = FILES[name]
-    return docs({"workflow": "workflows", "access": "access", "retention": "retention"}.get(kind, "policies"), name)
-
-
-def all_mutants(name: str) -> list[Mutant]:
-    """Return every mutant of a file."""
-    return list(mutants(own(name)))
-
-
-@cache
-def original(workflow: str, policy: str) -> Proof:
-    """Return the proof of what is shipped."""
-    return prove(Procedure.of(load_workflow_doc(workflow), load_policy_doc(policy)), load_access())
-
-
-def fate(name: str, mutant: Mutant) -> Fate:
-    """Return what becomes of a mutant."""
-    try:
-        by, why = _judge(name, mutant.doc)
-    except DefinitionError as error:
-        by, why = "loader", error.key
-    return Fate(name, mutant.kind, mutant.key, by, why if by != "survived" else mutant.why)
-
-
-def _judge(name: str, doc: dict[str, Any]) -> tuple[str, str]:
-    kind, access = FILES[name], load_access()
-    if kind == "retention":
-        parse_retention(doc, name)
-        return "survived", ""
-    workflow, policy = "school_crisis_v1", "default_v1"
-    flow, numbers = load_workflow_doc(workflow), load_policy_doc(policy)
-    if kind == "workflow":
-        workflow, flow = name, doc
-    elif kind == "policy":
-        numbers = doc
-    elif kind == "extension":
-        if "extends" in doc:
-            base = numbers
-            numbers = extend(base, doc, name)
-            check_stricter(parse_policy(base, policy), parse_policy(numbers, name), name)
-        else:
-            numbers = doc
-        policy = name
-    else:
-        access = parse_access(doc, name)
-    procedure = _loaded(flow, numbers, access)
-    proof = prove(procedure, access, first=True)
-    if proof.faults:
-        return "law", proof.faults[0].law
-    if proof.worst != original(workflow, policy).worst:
-        return "table", ""
-    return "survived", ""
-
-
-def _loaded(flow: dict[str, Any], numbers: dict[str, Any], access: Access) -> Procedure:
-    procedure = Procedure.of(flow, numbers, files=("workflow", "policy"))
-    check_workflow(procedure.workflow, "workflow")
-    others = frozenset(clock for name in shipped()["workflows"] if name != procedure.workflow.id for clock in own(name)["clock"])
-    check_together(procedure.workflow, procedure.policy, access, files=("workflow", "policy"), other_clocks=others)
-    return procedure
-
-
-def _one(task: tuple[str, int]) -> Fate:
+def judged(task: Task) -> Fate:
+    """Return the fate of one mutant."""
     name, number = task
-    return fate(name, all_mutants(name)[number])
+    return fate(name, mutants_of(name)[number])
+
+
+def tree() -> str:
+    """Return what the fates depend on, as a digest: the definitions, the core, the prover, the mutants."""
+    found = [path for folder in ("workflows", "policies", "crisis_engine/core", "crisis_engine/prover") for path in (ROOT / folder).iterdir()]
+    found += [ROOT / "tests" / f"{name}.py" for name in ("mutant", "fate", "reason", "test_access")]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(found) if path.suffix in {".toml", ".py"})).hexdigest()[:16]
+
+
+def kept(path: Path) -> dict[tuple[str, str, str], Fate]:
+    """Return the fates of an earlier run of the same tree; a file of another tree is begun anew, a torn last line is judged again."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    if not lines or lines[0] != json.dumps({"tree": tree()}):
+        path.write_text(json.dumps({"tree": tree()}) + "\n", encoding="utf-8")
+        return {}
+    found = {}
+    for line in lines[1:]:
+        try:
+            one = Fate(*json.loads(line))
+        except (ValueError, TypeError):
+            continue
+        found[one.file, one.kind, one.key] = one
+    return found
+
+
+def judge(wanted: list[Task], path: Path, workers: int) -> list[Fate]:
+    """Judge what was not judged before, write each fate down as it comes, say how far it is; return the fates of all that is wanted."""
+    done = kept(path)
+    names = {task: (task[0], mutants_of(task[0])[task[1]].kind, mutants_of(task[0])[task[1]].key) for task in wanted}
+    open_ones = [task for task in wanted if names[task] not in done]
+    sys.stderr.write(f"{len(wanted):,} mutants, {len(wanted) - len(open_ones):,} of them judged before ({path.name})\n")
+    begin = said = time.monotonic()
+    with path.open("a", encoding="utf-8") as out:
+        for number, one in enumerate(_fates(open_ones, workers), start=1):
+            done[one.file, one.kind, one.key] = one
+            out.write(json.dumps(one, ensure_ascii=False) + "\n")
+            if time.monotonic() - said > _SAID_EVERY:
+                said = time.monotonic()
+                left = (said - begin) / number * (len(open_ones) - number)
+                sys.stderr.write(f"{number:,} of {len(open_ones):,}, about {left / 60:.0f} min more\n")
+                out.flush()
+    return [done[names[task]] for task in wanted]
+
+
+def _fates(open_ones: list[Task], workers: int) -> Iterator[Fate]:
+    if workers < 2 or len(open_ones) < 2:  # noqa: PLR2004 (one process is enough)
+        yield from map(judged, open_ones)
+        return
+    with get_context("spawn").Pool(workers) as pool:
+        yield from pool.imap_unordered(judged, open_ones, chunksize=2)
+
+
+def report(fates: list[Fate]) -> Iterator[str]:
+    """Yield the counts by kind and by file, the laws that killed, and what survived with its reason."""
+    yield "| what was done to a rule | mutants | loader | law | table | rights | survived |"
+    yield "|---|---|---|---|---|---|---|"
+    for kind in (*KINDS, ""):
+        counts = Counter(one.by for one in fates if kind in {one.kind, ""})
+        figures = " | ".join(f"{counts[by]:,}" for by in (*KILLED, "survived"))
+        yield f"| {kind or 'all'} | {sum(counts.values()):,} | {figures} |"
+    yield ""
+    for name in sorted({one.file for one in fates}):
+        counts = Counter(one.by for one in fates if one.file == name)
+        yield f"{name}: {sum(counts.values()):,} mutants, " + ", ".join(f"{by} {count:,}" for by, count in counts.most_common())
+    laws = Counter(one.why for one in fates if one.by == "law")
+    yield "laws: " + ", ".join(f"{law} {count}" for law, count in laws.most_common())
+    survivors = [one for one in fates if one.by not in KILLED]
+    for why, count in Counter(one.why for one in survivors).most_common():
+        yield f"\n{count} survived: {why}"
+        yield from (f"    {one.file}  {one.kind}  {one.key}" + f"  {one.by}" * (one.by != "survived") for one in survivors if one.why == why)
 
 
 def main() -> int:
-    """Judge every mutant, or a sample of `N`, and print the report."""
-    tasks = [(name, number) for name in FILES for number in range(len(all_mutants(name)))]
-    if os.environ.get("N"):
-        tasks = random.Random(int(os.environ.get("SEED", "1"))).sample(tasks, int(os.environ["N"]))
-    fates: list[Fate] = []
-    with ProcessPoolExecutor(max_workers=int(os.environ.get("WORKERS", "2"))) as pool:
-        for number, one in enumerate(pool.map(_one, tasks, chunksize=4), start=1):
-            fates.append(one)
-            if sys.stderr.isatty():
-                sys.stderr.write(f"\r{number}/{len(tasks)}")
-    report(fates)
+    """Judge every mutant, or those that are asked for, and print the report."""
+    given = os.environ.get
+    wanted = tasks(given("ONLY", "").split(), int(given("N", "0")) or None, int(given("SEED", str(SEED))))
+    fates = judge(wanted, Path(given("KEEP", str(KEEP))), int(given("WORKERS", "2")))
+    sys.stdout.write("\n".join(report(fates)) + "\n")
     return 0
-
-
-def report(fates: list[Fate]) -> None:
-    """Print the counts, then what survived by class."""
-    say = sys.stdout.write
-    for name in FILES:
-        counts = Counter(one.by for one in fates if one.file == name)
-        each = ", ".join(f"{by} {counts[by]}" for by in ("loader", "law", "table", "survived"))
-        say(f"{name}: {sum(counts.values())} mutants, {each}\n")
-    say("laws: " + ", ".join(f"{law} {count}" for law, count in Counter(one.why for one in fates if one.by == "law").most_common()) + "\n")
-    survivors = [one for one in fates if one.by == "survived"]
-    for why, count in Counter(one.why for one in survivors).most_common():
-        say(f"\n{count} survived. {why}\n")
-        for one in survivors:
-            if one.why == why:
-                say(f"    {one.file}  {one.kind}  {one.key}\n")
 
 
 if __name__ == "__main__":

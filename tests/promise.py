@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,8 @@ from crisis_engine.definitions import load_access
 from crisis_engine.notify import Message
 from crisis_engine.store.record import GENESIS, RawRecord, decode, flaws
 
+from .outside import outside
+
 FACT = "示例事实XJQ"
 """Stands in every text that a command carries; whoever finds it outside a sealed payload found a leak."""
 
@@ -32,27 +33,6 @@ _RECORDS = (
     'SELECT c.number, e.seq, e.at, e.kind, e."by", e.second, e.two, e.header, e.commitment, e.secret, e.prev, e.hash, e.deadline, e.rung,'
     " e.times FROM crisis_event e JOIN crisis_case c ON c.id = e.case_id WHERE e.case_id = ? AND e.seq > ? ORDER BY e.seq"
 )
-_NEVER = {
-    "a rung fired twice": "SELECT case_id, deadline, rung, times FROM crisis_event WHERE kind = 'rung_fired'"
-    " GROUP BY 1, 2, 3, 4 HAVING count(*) > 1",
-    "two notices under one key": "SELECT key FROM crisis_notice GROUP BY key HAVING count(*) > 1",
-    "an open case without an armed clock of its own": "SELECT number FROM crisis_case c WHERE final IS NULL"
-    " AND NOT EXISTS (SELECT 1 FROM crisis_deadline d WHERE d.case_id = c.id AND d.status = 'armed' AND c.next_at IS NOT NULL)",
-    "an ended case with an armed clock": "SELECT number FROM crisis_case c JOIN crisis_deadline d ON d.case_id = c.id"
-    " WHERE final IS NOT NULL AND d.status = 'armed'",
-    "a case that wakes later than its clocks": "SELECT number FROM crisis_case c WHERE final IS NULL AND next_at IS NOT"
-    " (SELECT min(json_extract(k.value, '$[8]')) FROM json_each(c.clocks) k)",
-    "a queue that does not hold the running clocks": "SELECT number FROM crisis_case c WHERE"
-    " (SELECT json_group_array(p) FROM (SELECT json_array(d.name, d.n, d.role, d.unit, d.holder, d.due_at) AS p FROM crisis_deadline d"
-    "  WHERE d.case_id = c.id AND d.status = 'armed' ORDER BY p)) IS NOT"
-    " (SELECT json_group_array(p) FROM (SELECT json_array(json_extract(k.value, '$[0]'), json_extract(k.value, '$[1]'),"
-    "  json_extract(k.value, '$[3]'), json_extract(k.value, '$[4]'), json_extract(k.value, '$[5]'), json_extract(k.value, '$[7]')) AS p"
-    "  FROM json_each(c.clocks) k ORDER BY p))",
-    "a clock that goes with the tier and does not": "SELECT number FROM crisis_case c JOIN crisis_deadline d ON d.case_id = c.id"
-    " WHERE d.status = 'armed' AND d.at_tier AND (d.role, d.unit, d.holder) IS NOT (c.answers_role, c.answers_unit, c.answers)",
-    "two open cases of one child": "SELECT workflow, subject FROM crisis_case WHERE final IS NULL AND sole AND subject IS NOT NULL"
-    " GROUP BY 1, 2 HAVING count(*) > 1",
-}
 _PROCEDURES: dict[str, Procedure] = {}
 
 
@@ -62,9 +42,9 @@ class Watch:
     Only what changed since the last look is looked at, so every look is complete and cheap; `close` looks at everything anew.
     """
 
-    def __init__(self, path: Path, engine: Engine, people: Iterable[str]) -> None:
+    def __init__(self, where: Path | str, engine: Engine, people: Iterable[str]) -> None:
         self.engine, self.people = engine, frozenset(people)
-        self.db = sqlite3.connect(path, isolation_level=None)
+        self.db = outside(where)
         self.access: Access = load_access()
         self.cases: dict[int, Case] = {}
         self._heads: dict[int, bytes] = {}
@@ -84,19 +64,23 @@ class Watch:
 
     def stamp(self) -> int:
         """Return a number that changes when anybody commits anything at all."""
-        return int(self.db.execute("PRAGMA data_version").fetchone()[0])
+        return self.db.stamp()
+
+    def of(self, number: str) -> Case:
+        """Return a case as it stands."""
+        return next(case for case in self.cases.values() if case.number == number)
 
     def procedure(self, case: Case) -> Procedure:
         """Return what the case is pinned to, read back from the database."""
         if case.procedure not in _PROCEDURES:
-            body = self.db.execute("SELECT body FROM crisis_definition WHERE hash = ?", (case.procedure,)).fetchone()
-            assert body is not None, "the procedure of a case is not in its database"
-            _PROCEDURES[case.procedure] = Procedure.from_body(body[0])
+            bodies = self.db.rows("SELECT body FROM crisis_definition WHERE hash = ?", case.procedure)
+            assert bodies, "the procedure of a case is not in its database"
+            _PROCEDURES[case.procedure] = Procedure.from_body(bodies[0][0])
         return _PROCEDURES[case.procedure]
 
     def duties(self) -> list[Duty]:
         """Return all duties of the roster, read again only after the roster changed."""
-        version = self.db.execute("SELECT value FROM crisis_meta WHERE name = 'roster_version'").fetchone()
+        version = self.db.rows("SELECT value FROM crisis_meta WHERE name = 'roster_version'")
         if version != self._version:
             with self.engine.store.reading() as tx:
                 self._duties, self._absences, self._version = tx.duties_under(), tx.absences(), version
@@ -111,7 +95,7 @@ class Watch:
     def look(self, now: datetime, *, swept: bool = False, present: bool = False) -> None:
         """Assert every promise: `swept` says that a whole sweep at `now` was the last thing done, `present` that a handover was."""
         self.latest, self._whole = max(self.latest, now), False
-        rows = self.db.execute("SELECT id, number, version FROM crisis_case ORDER BY id").fetchall()
+        rows = self.db.rows("SELECT id, number, version FROM crisis_case ORDER BY id")
         changed = [
             (row_id, number) for row_id, number, version in rows
             if row_id not in self.cases or self.cases[row_id].version != version
@@ -123,12 +107,13 @@ class Watch:
             assert stored is not None
             assert stored.case == self.cases[row_id], f"row and log differ: {stored.case} / {self.cases[row_id]}"
             self._at_rest(row_id, self.cases[row_id])
-        for what, sql in _NEVER.items():
-            found = self.db.execute(sql).fetchall()
+        for what, sql in self.db.never.items():
+            found = self.db.rows(sql)
             assert not found, f"{what}: {found}"
         self._outbox(swept=swept)
+        self._left_behind()
         if swept:
-            due = self.db.execute("SELECT number FROM crisis_case WHERE final IS NULL AND next_at <= ?", (_micros(now),)).fetchall()
+            due = self.db.rows("SELECT number FROM crisis_case WHERE final IS NULL AND next_at <= ?", _micros(now))
             assert not due, f"still due after a sweep: {due}"
         self._found_again()
         if (swept or present) and now >= self.latest:   # while the machine's clock stands in the past, presence is a matter of taste
@@ -149,7 +134,7 @@ class Watch:
                 events = tx.events(case.number)
                 assert fold(events) == case == stored.case
                 sql = "SELECT name, n, status, late FROM crisis_deadline WHERE case_id = ? ORDER BY name, n"
-                assert self.db.execute(sql, (stored.id,)).fetchall() == _armings(events), f"a clock was lost or doubled: {case}"
+                assert self.db.rows(sql, stored.id) == _armings(events), f"a clock was lost or doubled: {case}"
         for case in self.cases.values():
             self._secrecy(case, all_faces=True)
         self.db.close()
@@ -158,7 +143,7 @@ class Watch:
 
     def _follow(self, row_id: int) -> None:
         case, head = self.cases.get(row_id), self._heads.get(row_id, GENESIS)
-        for row in self.db.execute(_RECORDS, (row_id, case.version if case else 0)).fetchall():
+        for row in self.db.rows(_RECORDS, row_id, case.version if case else 0):
             number, seq, at, kind, by, second, two, *rest = row
             record = RawRecord(number, seq, at, kind, by, second, bool(two), *rest)
             with self.engine.store.reading() as tx:
@@ -202,7 +187,7 @@ class Watch:
         if not isinstance(event, ev.Moved) or self.procedure(before).workflow.moves[event.move].when != "parent_ended":
             return False
         sql = "SELECT 1 FROM crisis_case WHERE number = ? AND final IS NOT NULL AND (final = 'merged' OR ended_second IS NOT NULL)"
-        return bool(self.db.execute(sql, (before.parent,)).fetchall())
+        return bool(self.db.rows(sql, before.parent))
 
     def _two(self, event: ev.Event) -> bool:
         second = getattr(event, "second", None)
@@ -255,7 +240,7 @@ class Watch:
         if case.answers is None and self._terminal(case) and not overdue:
             since, there = self._alone[row_id]   # whoever came to that post later hears of it with the next rung
             sql = "SELECT people FROM crisis_notice WHERE case_id = ? AND at >= ?"
-            told = self.db.execute(sql, (row_id, since)).fetchall()
+            told = self.db.rows(sql, row_id, since)
             heard = {person for (people,) in told for person in people.split(",")}
             assert heard.issuperset(set(there) - case.recused), f"nobody answers and nobody was alarmed: {case}"
         assert all(case.stage in workflow.moves[proposal.move].from_stages for proposal in case.proposals), case
@@ -296,11 +281,18 @@ class Watch:
         blind = sorted(person for person in near if self._roles[person] <= _PEERS)
         return [blind[case.version % len(blind)]] if blind else []
 
+    def _left_behind(self) -> None:
+        """Assert that no case is over while a track holds it: it was ended with the case, or went to the one that took it over."""
+        over = {case.number for case in self.cases.values() if case.final is not None}
+        for case in self.cases.values():
+            if case.open and case.parent in over:
+                assert not self.procedure(case).workflow.stages[case.stage].holds, f"a track that holds was left behind: {case}"
+
     # ---- the outbox ---------------------------------------------------------------------------------------------------------
 
     def _outbox(self, *, swept: bool) -> None:
         sql = "SELECT id, key, case_id, people, what, why, error FROM crisis_notice WHERE id > ? ORDER BY id"
-        rows = self.db.execute(sql, (self._notice,)).fetchall()
+        rows = self.db.rows(sql, self._notice)
         heard: set[tuple[int, str, str]] = set()
         for self._notice, key, case_id, people, what, why, error in rows:
             case, named = self.cases[case_id], people.split(",")

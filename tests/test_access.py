@@ -97,6 +97,8 @@ ACTIONS = {
         city_leading_group operator auditor""", "", "", "cs"),
     "case.open": ("", "", "", "", "w"),
     "case.reporter": ("law_vice_principal", "", "", "", "csr"),
+    "case.print": ("""class_teacher deputy_class_teacher grade_head counselor vice_principal law_vice_principal leading_group
+        county_officer county_expert city_officer""", "", "", "", "cs"),
     "roster.read": ("", STAFF, "", f"{READERS} security_officer", "s"),
     "roster.change": ("", "vice_principal leading_group county_officer county_duty city_officer city_duty city_leading_group", "",
                       "operator", "s"),
@@ -118,6 +120,7 @@ ACTIONS = {
     "definitions.backtest": ("", "leading_group county_officer city_officer city_leading_group operator", "", "", "cs"),
     "compliance.pack": ("", "", "", "auditor security_officer city_officer", "s"),
     "notice.manage": ("", "", "", "operator", "s"),
+    "clock.trust": ("", "", "", "operator", "s"),
     "procedure.migrate": ("", "", "", "operator", "s"),
 }
 REPORTERS = """peer class_teacher deputy_class_teacher subject_teacher grade_head counselor school_doctor school_duty vice_principal

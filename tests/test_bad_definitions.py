@@ -26,7 +26,7 @@ from crisis_engine.core.policy import Access
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.prover import prove
 
-from .mutant import broken_document, broken_text
+from .wreck import broken_document, broken_text
 
 SOAK = bool(os.environ.get("CRISIS_SOAK"))
 FILES = 10_000 if SOAK else 1_500
@@ -156,6 +156,14 @@ def test_a_span_that_no_calendar_reaches_is_refused(tmp_path: Path, old: str, ne
     with pytest.raises(DefinitionError, match="longer than anything") as caught:
         definitions.load_procedure(policy=str(own))
     assert caught.value.key == key
+
+
+def test_a_role_as_long_as_a_book_is_refused_in_a_sentence() -> None:
+    flow = dict(docs("workflows", "school_crisis_v1"))
+    flow["move"] = {**flow["move"], "plan": {**flow["move"]["plan"], "second": ["a" * 100_000]}}
+    with pytest.raises(DefinitionError, match="is unknown to") as caught:
+        take("workflows", "school_crisis_v1", flow)
+    assert len(str(caught.value)) < 1_000
 
 
 def test_a_ladder_of_a_million_steps_is_refused_at_once() -> None:

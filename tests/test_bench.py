@@ -20,7 +20,7 @@ from crisis_engine.example.city import generate_city
 from crisis_engine.testing import SettableClock
 
 from .bench import __main__ as face
-from .bench import chart, daemon, table
+from .bench import chart, daemon, migrate, table
 from .bench.city import DAY, City, build, due_times
 from .bench.command import bench_access, bench_act, bench_audit, bench_console
 from .bench.daemon import bench_daemon
@@ -28,6 +28,7 @@ from .bench.database import TABLES, Database, Postgres, Sqlite
 from .bench.figure import Figure, load, machine, percentile, save, shown
 from .bench.growth import bench_growth
 from .bench.life import case_at
+from .bench.migrate import bench_migrate
 from .bench.peer import PEERS, Peer, bench_peers
 from .bench.raw import raw_limit, work_of, write_raw
 from .bench.run import CITY, MASTER_KEY, Run, next_monday
@@ -253,7 +254,7 @@ def each(request: pytest.FixtureRequest, run: Run, monkeypatch: pytest.MonkeyPat
 
 
 def _run(folder: Path, database: Database) -> Run:
-    return Run(folder, [database], cases=CASES, due=DUE, rounds=1, lives=3, sizes=(20, 40), growth_due=10, peer_due=4, peer_future=6,
+    return Run(folder, [database], cases=CASES, due=DUE, rounds=1, lives=3, moved=CASES, sizes=(20, 40), growth_due=10, peer_due=4, peer_future=6,
                rate=5, seconds=1, schools=SCHOOLS)
 
 
@@ -371,6 +372,14 @@ def test_a_real_daemon_drains_beside_an_operator_and_then_fires_in_time(each: Ru
     assert late.extra["rungs"] == "5"
     assert 0 < wait.value <= wait.facts["max"]
     assert memory.value > 10
+
+
+def test_every_case_is_moved_there_and_back_while_a_real_daemon_runs(each: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "READY", timedelta(seconds=1))
+    (figure,) = bench_migrate(each)
+    assert figure.facts["cases"] == CASES
+    assert figure.value > 0
+    assert not each.databases[0].exists(migrate.MIGRATED)
 
 
 def test_a_daemon_that_ends_is_no_figure(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import structlog
 
-from crisis_engine import CrisisError
+from crisis_engine import Attachment, CrisisError
 from crisis_engine.cli import log as console_log
 from crisis_engine.cli import main
 from crisis_engine.definitions import load_procedure
@@ -57,6 +57,11 @@ READS = {   # by hand: the secrecy tier of each reader of this life
 }
 
 
+def scan(secrecy: int) -> Attachment:
+    """Return a file whose name and content are canaries."""
+    return Attachment(f"{CANARY}T{secrecy} scan.pdf", f"%PDF-1.4 {CANARY}T{secrecy} content".encode())
+
+
 class Life:
     """Acts with a canary in every text field that nobody filled otherwise."""
 
@@ -65,6 +70,7 @@ class Life:
         self.moves = dict(load_procedure("school_crisis_v1", "xinyang_v1").workflow.moves)
         self.number, self.acts = "", 0
         self.hatched: set[str] = set()
+        self.tracks: dict[str, str] = {}   # beside the case: the number, and a file of it
         self.errors: list[str] = []
 
     def form(self, move: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -91,9 +97,29 @@ class Life:
         with self.city.engine.store.reading() as tx:
             track = next(one.case.number for one in tx.tracks_of(self.number) if one.case.workflow == "mandatory_report_v1")
         at, receipt = self.city.clock(), f"{CANARY}T4 report.receipt"
-        said = {"category": "family_violence", "at": at, "decided": [LAW_VICE_PRINCIPAL], "receipt": receipt}
+        said = {"category": "family_violence", "at": at, "decided": [LAW_VICE_PRINCIPAL], "receipt": receipt, "file": scan(4)}
         self.city.engine.act(track, "report_to_police", by=LAW_VICE_PRINCIPAL, fields=said)
         self.city.engine.act(track, "tell_supervisor", by=LAW_VICE_PRINCIPAL, fields={"at": at, "receipt": receipt})
+
+    def attach_beside(self) -> None:
+        """A guardian's track with a file of secrecy 2, which is read, listed and refused; a slip with one of secrecy 1, printed."""
+        engine, at, by = self.city.engine, self.city.clock(), COUNSELOR
+        track = engine.open_case("guardian_v1", by=by, parent=self.number).number
+        form = {"who": f"{CANARY}T1 tell.who", "at": at, "mode": "face", "told": f"{CANARY}T2 tell.told"}
+        for wrong in (replace(scan(2), name=f"{CANARY}T2.exe"), replace(scan(2), content=b"%PDF " + CANARY.encode()), f"{CANARY}T2.pdf",
+                      {"name": f"{CANARY}T2.pdf", "n": 1, "seq": 1, "sha256": "", "size": 1, "sort": "pdf"}):
+            self.fails(partial(engine.act, track, "tell", by=by, fields={**form, "proof": wrong}))
+        engine.act(track, "tell", by=by, fields={**form, "proof": scan(2)}, key=f"{CANARY}T9 key tell")
+        (listed,) = engine.attachments(track, by=by)
+        assert CANARY in engine.attachment(track, listed.id, by=by).name
+        self.fails(partial(engine.attachment, track, listed.id, by=CLASS_TEACHER))
+        self.fails(partial(engine.attachment, track, f"{CANARY}T9", by=by))
+        slip = engine.open_case("referral_v1", by=by, parent=self.number, fields={"state": f"{CANARY}T1 refer.state"}).number
+        engine.act(slip, "stamp", by=VICE_PRINCIPAL, fields={"state": f"{CANARY}T1 stamp.state", "slip": scan(1)})
+        assert CANARY in engine.document(slip, by=by)
+        self.fails(partial(engine.document, slip, f"{CANARY}T9", by=by))
+        engine.act(track, "agree", by=by)
+        self.tracks = {track: listed.id, slip: engine.attachments(slip, by=by)[0].id}
 
     def fails(self, call: Callable[[], object]) -> None:
         """Something is refused; what the refusal says goes to whoever asked, and into a host's log."""
@@ -118,6 +144,7 @@ def live(life: Life) -> None:
     life.agree(COUNSELOR, VICE_PRINCIPAL, "danger_over")
     life.act(COUNSELOR, "note")
     life.act(COUNSELOR, "signal_handled")
+    life.attach_beside()
     life.agree(LAW_VICE_PRINCIPAL, PRINCIPAL, "withhold_from_guardian")
     life.act(LAW_VICE_PRINCIPAL, "mandatory_reported", category="family_violence")
     life.report_beside()
@@ -145,6 +172,9 @@ def live(life: Life) -> None:
 def end(life: Life) -> None:
     """Closure, a new life, another ending."""
     city, clock = life.city, life.city.clock
+    slip = list(life.tracks)[1]
+    city.engine.act(slip, "stop", by=COUNSELOR, fields={"because": f"{CANARY}T2 stop.because"})
+    city.engine.act(slip, "confirm", by=VICE_PRINCIPAL)
     life.act(city.engine.case(life.number, by=COUNTY_OFFICER).answers or "", "hand_back")
     city.skip(days=181)
     life.act(COUNSELOR, "contact", on=clock(), mode="home_visit")
@@ -166,6 +196,8 @@ def end(life: Life) -> None:
 def stumble(life: Life) -> None:
     """Everything that people get wrong, with a fact where it does not belong."""
     engine, number, fact = life.city.engine, life.number, f"{CANARY}T9 她说不想活了"
+    for field in ("risk", "subject", "members", "until", "text", "mode", "nonsense"):
+        life.fails(partial(engine.act, number, "note", by=COUNSELOR, fields={field: scan(9)}))
     fields = ("mode", "on", "risk", "until", "clock", "members", "danger_now", "subject", fact)
     for move in ("contact", "assess", "child_is_safe", "triage", "identify", "note"):
         for name in fields:
@@ -266,9 +298,11 @@ def highest(text: str) -> int:
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_nobody_hears_a_canary_above_the_own_tier_on_the_console(
-    life: Life, as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],  # noqa: FBT001 - a parameter
+    life: Life, as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path,  # noqa: FBT001 - a parameter
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     live(life)
+    capsys.readouterr()   # what a host's log of refusals said, which this one does not configure
     monkeypatch.setenv("CRISIS_NOW", life.city.clock().isoformat())
     monkeypatch.setenv("CRISIS_DEBUG", "1")
     heard: dict[str, int] = {}
@@ -277,11 +311,17 @@ def test_nobody_hears_a_canary_above_the_own_tier_on_the_console(
             ("show", life.number), ("history", life.number), ("moves", life.number), ("queue",), ("cases",), ("cases", "--csv"),
             ("counts",), ("roster", "show"), ("audit", "own"), ("audit", "reads", life.number), ("doctor",), ("sweep",),
             ("act", life.number, "keep_watching"), ("show", "XXX-XXX-XXX"), ("reporter", life.number, "--why", "x"),
+            *((command, track) for track in life.tracks for command in ("history", "attachment", "print")),
+            *(("attachment", track, which, "--out", f"{track}.pdf") for track, which in life.tracks.items()),
+            *(("print", track, "--out", f"{track}.html") for track in life.tracks),
         ):
             main(["--db", life.city.url, "--lang", "en", "--as", by, *(["--json"] if as_json else []), *command])
             said = "".join(capsys.readouterr())
-            assert highest(said) <= tier, (by, command)
+            for saved in (*tmp_path.glob("*.pdf"), *tmp_path.glob("*.html")):
+                said += saved.read_text(encoding="utf-8")
+                saved.unlink()
+            assert highest(said.replace(NAMES, "")) <= tier if command[0] == "print" else highest(said) <= tier, (by, command)
             assert by == PEER or command[0] in {"roster", "reporter"} or not re.search(rf"\b{PEER}\b", said), (by, command)
-            if command[0] == "history":
+            if command == ("history", life.number):
                 heard[by] = highest(said)
     assert {by: tier for by, tier in heard.items() if tier >= 0} == {by: tier for by, tier in READS.items() if tier > 0}

@@ -14,15 +14,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crisis_engine import BadInput, Engine, open_engine
-from crisis_engine.core.errors import StoreError
+from crisis_engine import BadInput, Engine, NotAllowed, open_engine
+from crisis_engine.core.calendar import CHINA
+from crisis_engine.core.errors import CrisisError, StoreError
 from crisis_engine.daemon import clockwork
 from crisis_engine.daemon.clockwork import Clockwork, last_round
 from crisis_engine.daemon.job import DONE, KEYS, PRESENCES, SILENT, STALE, Jobs
 from crisis_engine.daemon.meter import Meter
 from crisis_engine.daemon.metronome import Metronome
 from crisis_engine.daemon.process import HUNG, Daemon
+from crisis_engine.daemon.rule import KEPT_SILENT
 from crisis_engine.daemon.settings import Settings
+from crisis_engine.daemon.status import status
 from crisis_engine.daemon.vitals import Vitals
 from crisis_engine.daemon.worker import Workers
 from crisis_engine.store import Store
@@ -125,6 +128,67 @@ def test_a_clock_that_was_set_back_by_months_may_be_set_right_again(rounds: Make
     assert day.turn(step=timedelta(days=90)) == "clock"
 
 
+def test_a_clock_that_is_not_believed_is_told_to_the_operators_once_a_day_by_the_time_that_was_measured(
+    city: City, rounds: MakeRounds,
+) -> None:
+    city.report()
+    first, second = rounds(), rounds()
+    for one in (first, second):
+        one.turn()
+    right = city.clock()
+    assert first.turn(step=YEARS) == second.turn() == "clock"
+    assert (first.turn(), second.turn()) == ("clock", "clock")
+    with city.engine.store.reading() as tx:
+        told = [one.notice for one in tx.waiting_notices(right + HOUR, 1_000) if one.notice.what == "clock_parked"]
+    assert [(one.people, one.urgent) for one in told] == [((OPERATOR,), True)], "once, though two daemons do not believe it"
+    assert told[0].at - right < HOUR, "nothing of the false time is written"
+
+    second.jobs.deliver()
+
+    assert [message.to for message in city.channel.sent] == [OPERATOR]
+    assert "时钟不可信" in city.channel.sent[0].body
+    second.mono += 86_400
+    second.turn()
+    second.jobs.deliver()
+    assert [message.to for message in city.channel.sent] == [OPERATOR] * 2, "it is told again on the next day"
+    assert first.fired == 0
+
+
+def test_a_clock_that_is_not_believed_is_told_once_there_is_a_case(city: City, rounds: MakeRounds) -> None:
+    day = rounds()
+    day.turn()
+    assert day.turn(step=YEARS) == "clock"
+    day.jobs.deliver()
+    assert city.channel.sent == []
+    city.clock.advance(-YEARS)
+    city.report()
+    city.clock.advance(YEARS)
+    assert day.turn() == "clock"
+    day.mono += 10
+    day.jobs.deliver()
+    assert [message.to for message in city.channel.sent] == [OPERATOR]
+
+
+def test_who_said_that_a_clock_is_right_stands_on_record_for_good(city: City, rounds: MakeRounds) -> None:
+    with pytest.raises(NotAllowed):
+        city.engine.trust_clock(by=CLASS_TEACHER)
+    with city.engine.store.reading() as tx:
+        assert (tx.last_clock_word(), tx.pulse().trusted) == (None, None)
+    said_at = city.engine.trust_clock(by=OPERATOR)
+    with city.engine.store.reading() as tx:
+        assert tx.last_clock_word() == (said_at, OPERATOR)
+    assert status(city.engine).to_json()["clock_trusted"] == {"at": said_at.astimezone(CHINA).isoformat(), "by": OPERATOR}
+    for change in ("DELETE FROM crisis_clock_word", 'UPDATE crisis_clock_word SET "by" = \'p-1\''):
+        with pytest.raises(CrisisError, match="append-only"), city.engine.store.writing() as tx:
+            tx._run(change)  # noqa: SLF001 (what no call of the store does)
+    day = rounds(trust_clock=True, started_by="p-10")
+    day.turn()
+    day.works.beat()
+    day.works.beat()
+    with city.engine.store.reading() as tx:
+        assert tx._rows('SELECT "by" FROM crisis_clock_word ORDER BY id') == [(OPERATOR,), ("p-10",)]  # noqa: SLF001 (as above)
+
+
 def test_an_operators_word_lets_a_leap_count(city: City, rounds: MakeRounds) -> None:
     city.report()
     day = rounds()
@@ -219,6 +283,16 @@ def test_of_two_daemons_one_does_each_periodic_job(city: City, rounds: MakeRound
     assert done == [1, 1, 1, 0, 0, 0]
 
 
+def test_a_daemon_that_dies_again_and_again_leaves_a_few_rows(city: City, rounds: MakeRounds) -> None:
+    for _ in range(KEPT_SILENT + 30):
+        rounds().works.beat()
+        city.clock.advance(timedelta(seconds=21))
+    with city.engine.store.reading() as tx:
+        known = tx.daemons()
+    assert len(known) <= KEPT_SILENT + 2
+    assert max(one.beat_at for one in known) == city.clock() - timedelta(seconds=21), "the latest are kept"
+
+
 def test_a_job_that_failed_is_tried_again_later_and_said_once(rounds: MakeRounds, monkeypatch: pytest.MonkeyPatch) -> None:
     day = rounds()
     day.turn()
@@ -270,7 +344,7 @@ def test_a_daemon_that_does_not_believe_its_clock_neither_sends_nor_seals(city: 
     day.turn(step=YEARS)
     day.jobs.deliver()
     day.jobs.periodic()
-    assert city.channel.sent == []
+    assert [message.to for message in city.channel.sent] == [OPERATOR], "the word that its clock is not believed, and nothing else"
     with city.engine.store.reading() as tx:
         assert tx.sealed() is None
         assert last_round(tx) is not None

@@ -15,10 +15,12 @@ from crisis_engine.daemon.rule import (
     ALIVE,
     BREATH,
     GRACE,
+    KEPT_SILENT,
     LEAP,
     STEP,
     Anchor,
     first_anchor,
+    forgotten,
     is_off,
     look,
     others_living,
@@ -176,6 +178,19 @@ def test_periods_follow_chinas_calendar() -> None:
 
 
 # ---- pace and vitals --------------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(-100, 100_000), max_size=60))
+def test_the_rows_of_living_daemons_are_never_forgotten_and_of_silent_ones_the_latest_are_kept(ages: list[int]) -> None:
+    known = [living(f"d{place}", beat_at=NOW - age * SECOND) for place, age in enumerate(ages)]
+    gone = set(forgotten("d0", known, NOW))
+    kept = [one for one in known if one.id not in gone]
+    silent = [one for one in kept if abs(NOW - one.beat_at) >= ALIVE and one.id != "d0"]
+    assert not gone & {"d0", *(one.id for one in others_living("d0", known, NOW))}
+    assert len(silent) <= KEPT_SILENT
+    assert not gone or len(silent) == KEPT_SILENT
+    assert max((one.beat_at for one in known if one.id in gone), default=NOW - 10**6 * SECOND) <= min(
+        (one.beat_at for one in silent), default=NOW + 10**6 * SECOND)
 
 
 @given(st.integers(SMALLEST, LARGEST), st.integers(1, LARGEST), st.floats(0, 100))

@@ -31,7 +31,7 @@ def test_what_is_shipped_is_found_by_name_and_fits_together() -> None:
     names = shipped()
     assert names["workflows"] == (
         "drill_v1", "glass_review_v1", "guardian_v1", "incident_v1", "joint_intervention_v1", "leave_v1", "mandatory_report_v1",
-        "referral_v1", "school_crisis_v1", "supervision_v1",
+        "referral_v1", "school_crisis_v1", "supervision_v1", "transfer_v1",
     )
     assert set(names["policies"]) == {"default_v1", "xinyang_v1"}
     assert names["access"] == ("access_v1",)

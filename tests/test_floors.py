@@ -25,19 +25,19 @@ MAPPED = ("migrations", "policies", "workflows")  # beside the package in the cl
 
 FLOORS: dict[int, tuple[str, ...]] = {
     7: ("(face)", "__main__", "cli", "cli.*", "web", "web.*"),
-    6: ("author", "author.*", "daemon", "daemon.*", "demo", "demo.*", "doctor", "draw", "draw.*", "prover", "prover.*", "simulate",
-        "simulate.*", "testing"),
+    6: ("author", "author.*", "daemon", "daemon.*", "demo", "demo.*", "doctor", "draw", "draw.*", "machine", "prover", "prover.*",
+        "simulate", "simulate.*", "testing"),
     5: ("engine", "engine.*", "example", "example.*"),
     4: ("almanac", "clock", "definitions", "definitions.*", "dossier", "dossier.*", "migrations", "migrations.*", "notify", "notify.*",
-        "roster", "roster.*", "store", "store.*"),
+        "print", "print.*", "roster", "roster.*", "store", "store.*"),
     3: ("core.decide", "core.explain", "core.glass", "core.hold", "core.migrate", "core.move", "core.replay", "core.rung", "core.settle",
         "core.track"),
-    2: ("core.access", "core.check", "core.check_track", "core.deadline", "core.evolve", "core.form", "core.guard", "core.network",
-        "core.order", "core.parse_*", "core.pen", "core.policy", "core.procedure", "core.resolve", "core.retention", "core.screening",
+    2: ("core.access", "core.check", "core.check_field", "core.check_track", "core.deadline", "core.evolve", "core.form", "core.guard",
+        "core.network", "core.order", "core.parse_*", "core.pen", "core.policy", "core.procedure", "core.resolve", "core.retention", "core.screening",
         "core.stricter", "core.workflow", "core.world"),
-    1: ("core", "core.calendar", "core.case", "core.checkpoint", "core.commands", "core.draft", "core.errors", "core.events", "core.merkle",
-        "core.model", "core.secret", "core.spreadsheet", "core.tally", "refusals", "refusals.*", "words", "words.*", "policies",
-        "workflows"),
+    1: ("core", "core.attachment", "core.calendar", "core.case", "core.checkpoint", "core.commands", "core.document", "core.draft",
+        "core.errors", "core.events", "core.merkle", "core.model", "core.secret", "core.spreadsheet", "core.tally", "refusals",
+        "refusals.*", "words", "words.*", "policies", "workflows"),
 }  # fmt: skip
 
 # package -> the only rooms that may import it
@@ -56,6 +56,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "starlette": ("web", "web.*"),
     "transitions": ("core.workflow",),
     "prometheus_client": ("daemon.meter",),
+    "weasyprint": ("print.pdf",),
     "urllib.request": ("daemon.ping", "notify", "notify.*"),
 }
 

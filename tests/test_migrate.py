@@ -89,6 +89,13 @@ def sound(city: City) -> None:
     assert [finding for finding in examine(city.engine) if not finding.ok and finding.name not in passed_over] == []
 
 
+def test_a_rehearsal_names_the_numbers_that_ask_less_than_before(two: City, nearer: str) -> None:
+    reported(two)
+    assert two.engine.rehearse_migration("xinyang_v1", nearer, by=OPERATOR).looser == []
+    looser = two.engine.rehearse_migration("xinyang_v1", "default_v1", by=OPERATOR).looser
+    assert {"clock.triage.within.red", "clock.county_told.within.red", "closure.sample.blue"} <= set(looser)
+
+
 # ---- what becomes of a case -------------------------------------------------------------------------------------------------------------
 
 

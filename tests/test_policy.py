@@ -74,7 +74,7 @@ def test_a_red_child_whom_nobody_met_climbs_the_ladder_of_safety(policy: Policy)
 def test_background_and_own_design_are_named_unverified(policy: Policy) -> None:
     assert {name for name, rule in policy.clocks.items() if not rule.unverified} == {"acknowledge", "assessment", "county_told"}
     assert all(rule.source for rule in policy.clocks.values())
-    assert set(policy.trust) == {"cue", "risk", "ladder", "hold", "terminal", "closure", "checklist.on_site"}
+    assert set(policy.trust) == {"cue", "risk", "ladder", "hold", "pause", "terminal", "closure", "checklist.on_site"}
 
 
 def test_nobody_acting_brings_an_unrated_report_to_the_county_within_the_hour(policy: Policy) -> None:
@@ -134,6 +134,14 @@ BROKEN: list[tuple[str, Any, str, str]] = [
     ("clock.county_review.cap.red", "3wd", "clock.county_review.cap.red", "wall clock"),
     ("clock.county_review.pause.at_most", "0d", "clock.county_review.pause.at_most", "above nothing"),
     ("clock.county_review.pause.times", 0, "clock.county_review.pause.times", "1 to 9"),
+    ("clock.county_review.pause.at_most", "15d", "clock.county_review.pause.at_most", "at most 14d"),
+    ("clock.county_review.pause.times", 3, "clock.county_review.pause.at_most", "7d, 3 times, is longer"),
+    ("pause", GONE, "pause", "missing"),
+    ("pause.source", GONE, "pause.source", "without source and mark"),
+    ("pause.blue", GONE, "pause.blue", "missing"),
+    ("pause.blue", "31d", "pause.blue", "at most 30d"),
+    ("hold.red", GONE, "hold.red", "missing"),
+    ("hold.blue", "3000d", "hold.blue", "longer than anything may be put off"),
     ("clock.county_review.pause.reasons", [], "clock.county_review.pause.reasons", "without a reason"),
     ("clock.county_review.pause.reasons", ["holiday"], "clock.county_review.pause.reasons", "no pause_reason"),
     ("ladder.source", GONE, "ladder.source", "without source and mark"),

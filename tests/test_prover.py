@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,20 @@ from typing import Any
 import pytest
 
 from crisis_engine.cli import main
+from crisis_engine.core import decide, move, settle
+from crisis_engine.core.errors import NotFound
 from crisis_engine.core.model import Risk, Tier
+from crisis_engine.core.pen import Pen
 from crisis_engine.core.procedure import Procedure
+from crisis_engine.core.resolve import Found, Resolver
 from crisis_engine.definitions import load_access, load_policy_doc, load_procedure, load_workflow_doc
 from crisis_engine.definitions import shipped as shipped_definitions
-from crisis_engine.prover import Proof, as_json, prove, say_fault, tell
+from crisis_engine.prover import Proof, as_json, prove, say_fault, stagehand, tell, vacancy
 from crisis_engine.prover.silence import fall_silent, freshly_met
 from crisis_engine.prover.stagehand import Made, Stagehand
 from crisis_engine.prover.town import Town, worst_calendar
 from crisis_engine.words import LANGUAGES
+from crisis_engine.words.prover import PROVER
 
 Doc = dict[str, Any]
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -94,7 +100,7 @@ def _without(*path: str) -> Callable[[Doc, Doc], object]:
     return change
 
 
-def _set(value: object, *path: str, numbers: bool = True) -> Callable[[Doc, Doc], object]:
+def _set(value: object, *path: Any, numbers: bool = True) -> Callable[[Doc, Doc], object]:
     def change(flow: Doc, policy: Doc) -> None:
         doc = policy if numbers else flow
         for name in path[:-1]:
@@ -115,6 +121,8 @@ BROKEN: dict[str, tuple[Callable[[Doc, Doc], object], str]] = {
     "an exclusion by one person": (_without("move", "exclude", "second"), "two_end"),
     "an exclusion under danger": (_drop("no_danger", "exclude"), "end_danger"),
     "an exclusion over a new signal": (_drop("no_signal_since_proposal", "exclude"), "end_signal"),
+    "an exclusion of a child whom nobody assessed": (_drop("assessed", "exclude"), "unseen"),
+    "a word that does not stop the closure": (_without("move", "signal_stops_closure"), "word_closing"),
     "a second report that is no new word": (_without("move", "signal", "signal"), "void"),
     "a guardian who is not recused": (_set({"guardian": "withheld"}, "move", "withhold_from_guardian", "sets", numbers=False), "withheld"),
     "a plan that nothing signs": (_without("move", "plan", "meets"), "meet"),
@@ -163,6 +171,105 @@ def test_the_core_refuses_whoever_proposed_as_the_second_person_and_the_proof_tr
 
     monkeypatch.setattr(Stagehand, "answer", lenient)
     assert [fault.law for fault in broken(lambda _flow, _numbers: None).faults] == ["same"]
+
+
+# ---- every law kills something ----------------------------------------------------------------------------------------------
+
+ALONE = {"two_lower", "two_danger", "two_withhold", "two_end"}
+CLOSING = {"unquiet", "owed", "depth", "panel"}
+
+
+def laws(change: Callable[[Doc, Doc], object], workflow: str = "school_crisis_v1") -> set[str]:
+    """Return every law that does not hold after a change past the loader's checks."""
+    flow, numbers = copy.deepcopy(load_workflow_doc(workflow)), copy.deepcopy(load_policy_doc("default_v1"))
+    change(flow, numbers)
+    return {fault.law for fault in prove(Procedure.of(flow, numbers), load_access()).faults}
+
+
+def test_a_closure_that_asks_for_nothing_breaks_every_law_of_closing() -> None:
+    def bare(flow: Doc, _numbers: Doc) -> None:
+        for move in ("request_closure", "close_at_county", "city_pass"):
+            flow["move"][move]["needs"] = ["no_holding_track", "no_signal_since_proposal"]
+
+    assert laws(bare) >= CLOSING
+
+
+def test_a_core_that_asks_nobody_for_a_second_signature_breaks_every_law_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decide, "needs_second", lambda _world, _case, _move: False)
+    assert laws(lambda _flow, _numbers: None) >= ALONE
+
+
+def _nobody(real: Any) -> Callable[..., Found]:  # noqa: ANN401 (a method)
+    return lambda self, *args, **more: replace(real(self, *args, **more), person=None)
+
+
+def _never_withdrawn(real: Any) -> Callable[..., Any]:  # noqa: ANN401 (a method)
+    return lambda self, case, how, *args, **more: NotFound("gone") if how == "withdraw" else real(self, case, how, *args, **more)
+
+
+def _lowering(real: Any) -> Callable[..., Any]:  # noqa: ANN401 (a function)
+    def due(world: Any) -> Any:  # noqa: ANN401 (a pen)
+        pen = real(world)
+        pen.case = replace(pen.case, risk=Risk.UNRATED, tier=Tier.PEER)
+        return pen
+
+    return due
+
+
+IN_CORE: dict[str, tuple[Any, str, Callable[[Any], Any], str]] = {
+    "standing": (settle, "stands", lambda _real: lambda _pen, _clock: False, "drill_v1"),
+    "clock": (settle, "stands", lambda _real: lambda _pen, _clock: False, "drill_v1"),
+    "answers": (Resolver, "answerer", _nobody, "drill_v1"),
+    "over": (settle, "_end", lambda _real: lambda _pen: None, "drill_v1"),
+    "withdraw": (Stagehand, "answer", _never_withdrawn, "drill_v1"),
+    "absent": (vacancy, "_is_there", lambda _real: lambda _town, _person: False, "drill_v1"),
+    "software": (stagehand, "decide_due", _lowering, "glass_review_v1"),
+}
+"""Laws that no definition can break: the core keeps them, so it is broken there, and the proof must see it."""
+
+
+@pytest.mark.parametrize("law", IN_CORE)
+def test_a_core_that_is_broken_breaks_the_law(law: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    room, name, broken_by, workflow = IN_CORE[law]
+    monkeypatch.setattr(room, name, broken_by(getattr(room, name)))
+    assert law in laws(lambda _flow, _numbers: None, workflow)
+
+
+def _endless(flow: Doc, _numbers: Doc) -> None:
+    for move in flow["move"].values():
+        if move.get("second"):
+            move["needs"] = ["danger"]
+
+
+IN_FILES: dict[str, tuple[Callable[[Doc, Doc], object], str]] = {
+    "danger": (_set("class", "danger", "tier", numbers=False), "school_crisis_v1"),
+    "skipped": (_set("school", "ladder", "safety", 1, "raise"), "school_crisis_v1"),
+    "ending": (_endless, "drill_v1"),
+}
+
+
+@pytest.mark.parametrize("law", IN_FILES)
+def test_a_file_that_is_broken_past_the_loader_breaks_the_law(law: str) -> None:
+    change, workflow = IN_FILES[law]
+    found = {fault.law for fault in broken(change, workflow).faults} if workflow == "school_crisis_v1" else laws(change, workflow)
+    assert law in found
+
+
+@pytest.mark.parametrize(("law", "room", "name", "instead", "change"), [
+    ("end_track", move, "end_with", lambda *_args, **_more: [], _drop("no_holding_track", "exclude")),
+    ("unheard", settle, "_triggered", lambda _pen, clock: "proposed" in clock.once_on, lambda _flow, _numbers: None),
+    ("danger_told", Pen, "tell", lambda *_args, **_more: None, lambda _flow, _numbers: None),
+])
+def test_a_law_that_file_and_core_keep_together_is_broken_when_neither_does(
+    law: str, room: Any, name: str, instead: Any, change: Callable[[Doc, Doc], object], monkeypatch: pytest.MonkeyPatch,  # noqa: ANN401
+) -> None:
+    monkeypatch.setattr(room, name, instead)
+    assert law in {fault.law for fault in broken(change).faults}
+
+
+def test_each_law_of_the_catalogue_is_broken_by_something() -> None:
+    every = {key.removeprefix("prover.law.") for key in PROVER if key.startswith("prover.law.")}
+    assert every == {law for _change, law in BROKEN.values()} | ALONE | CLOSING | {*IN_CORE} | {*IN_FILES} | {"same", "unheard", "end_track", "danger_told"}
 
 
 # ---- the console --------------------------------------------------------------------------------------------------------

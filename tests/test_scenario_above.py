@@ -122,6 +122,36 @@ def test_whoever_answers_takes_a_late_clock_in_hand_its_ladder_waits_and_its_lat
     assert story.clock("acknowledge").held_until == city.time("09:59")
 
 
+def test_a_hold_ends_as_soon_as_a_higher_risk_asks_and_never_grows_again(city: City) -> None:
+    """A hold that yellow allowed for a day is no day's silence for a red child."""
+    story = city.report(PEER, cues=["withdrawn"])
+    city.at("08:46")
+    assert (story.risk, story.tier, story.late) == ("yellow", "school", {"acknowledge"})
+    story.act(PRINCIPAL, "take_in_hand", clock="acknowledge", until=city.clock() + timedelta(hours=24), because="已联系")
+    city.at("10:00")
+    story.act(CLASS_TEACHER, "raise_risk", risk="red", because="写告别信")
+    assert story.clock("acknowledge").next_at == city.time("10:30")   # [hold] red: 30m from the raise
+
+    city.at("10:10")
+    story.act(CLASS_TEACHER, "danger_now")
+    assert story.clock("acknowledge").next_at == city.time("10:30")
+    city.at("10:30")
+    assert story.clock("acknowledge").held_until is None   # its next rung fired
+
+
+def test_a_pause_ends_as_soon_as_a_higher_risk_asks(city: City) -> None:
+    story = city.report(PEER).reach("county_reviewed", "orange")
+    until = city.clock() + timedelta(days=14)
+    story.act(CITY_OFFICER, "pause_clock", clock="city_evaluation", reason="panel_cannot_meet", until=until)
+    city.skip(days=1)
+    story.act(COUNSELOR, "raise_risk", risk="red", because="复发")
+
+    assert story.clock("city_evaluation").next_at == city.clock() + timedelta(days=7)   # [pause] red
+    city.clock.set(city.clock() + timedelta(days=7))
+    city.sweep()
+    assert story.clock("city_evaluation").paused_at is None
+
+
 def test_a_higher_holder_takes_in_hand_what_has_not_reached_it_only_after_it_was_told(city: City) -> None:
     story = city.report(PEER)
     city.at("08:59")

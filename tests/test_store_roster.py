@@ -19,9 +19,9 @@ from tests.test_store import NOW, SCHOOL, Roster, at, grown, opening, put
 
 UNITS = (
     Unit("ganzhou-invented", "city", "虚构市", None),
-    Unit(SCHOOL, "school", "虚构三中", "ganzhou-invented/east", NOW, at(9000), "17:30", "default_v1"),
+    Unit(SCHOOL, "school", "虚构三中", "ganzhou-invented/east", NOW, None, "17:30", "default_v1"),
     Unit(f"{SCHOOL}/g7", "grade", "七年级", SCHOOL),
-    Unit(f"{SCHOOL}-annex", "school", "虚构三中分校", "ganzhou-invented/east"),
+    Unit(f"{SCHOOL}-annex", "school", "虚构三中分校", "ganzhou-invented/east", NOW, at(9000)),
 )
 DUTIES = (
     Duty("counselor", SCHOOL, "p-2", rank=2),
@@ -48,7 +48,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
 
 def test_a_roster_comes_back_as_it_was_imported(store: Store) -> None:
     with store.reading() as tx:
-        assert tx.units([SCHOOL, "nowhere"]) == {SCHOOL: UNITS[1]}
+        assert tx.units([SCHOOL, f"{SCHOOL}-annex", "nowhere"]) == {SCHOOL: UNITS[1], f"{SCHOOL}-annex": UNITS[3]}
         assert tx.duties_at([SCHOOL, "nowhere"]) == {SCHOOL: (DUTIES[1], DUTIES[0])}
         assert tx.duties_of("p-5") == [DUTIES[2]]
         assert tx.absences_of(["p-5", "p-2"]) == {"p-5": (Absence("p-5", at(10), at(20)),)}
@@ -69,6 +69,17 @@ def test_what_lies_under_a_unit_does_not_hold_its_namesake_neighbour(store: Stor
         assert len(tx.duties_under()) == 3
         assert list(tx.subjects_under(SCHOOL)) == list(tx.subjects_under()) == [SUBJECT]
         assert list(tx.subjects_under(f"{SCHOOL}-annex")) == []
+
+
+def test_a_duty_ends_with_its_unit_or_one_above_it_and_not_with_a_neighbour(store: Store) -> None:
+    annex = Duty("counselor", f"{SCHOOL}-annex", "p-2")
+    with store.writing() as tx:
+        tx.import_roster(Roster(duties=(annex,)))     # a file that knows nothing of the end
+        assert tx.duties_at([annex.unit])[annex.unit] == (replace(annex, ends_at=at(9000)),)
+        tx.import_roster(Roster(units=(replace(UNITS[1], ends_at=at(90)),)))
+        assert tx.duties_at([SCHOOL])[SCHOOL] == (replace(DUTIES[1], ends_at=at(90)), replace(DUTIES[0], ends_at=at(90)))
+        assert tx.duties_of("p-5") == [replace(DUTIES[2], ends_at=at(90))]
+        assert tx.duties_at([annex.unit])[annex.unit] == (replace(annex, ends_at=at(9000)),)
 
 
 def test_a_second_import_brings_up_to_date_and_keeps_the_childs_random_key(store: Store) -> None:

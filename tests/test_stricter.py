@@ -199,6 +199,7 @@ def overrides(draw: st.DrawFn) -> dict[str, Any]:
         "ladder": st.dictionaries(st.sampled_from(sorted(BASE.ladders)), rungs(), min_size=1, max_size=1),
         "cue": st.dictionaries(st.sampled_from(sorted(BASE.cues)), st.fixed_dictionaries({"floor": st.sampled_from(RISKS)}), max_size=1),
         "hold": by_risk(spans()),
+        "pause": by_risk(spans()),
         "terminal": st.fixed_dictionaries({"every": spans()}),
         "closure": st.fixed_dictionaries({}, optional={
             "by_peak": by_risk(st.sampled_from(DEPTHS)), "sample": by_risk(st.integers(0, 100)), "stable_for": by_risk(spans()),
@@ -265,6 +266,7 @@ def test_no_accepted_policy_is_later_lower_or_tells_fewer(own: dict[str, Any], s
             assert many >= base_many
     for risk in Risk:
         assert policy.hold[risk] <= BASE.hold[risk]
+        assert policy.pause[risk] <= BASE.pause[risk]
         assert policy.stable_for[risk] >= BASE.stable_for[risk]
         assert DEPTHS.index(policy.closure_by_peak[risk]) >= DEPTHS.index(BASE.closure_by_peak[risk])
         assert policy.sample.get(risk, 0) >= BASE.sample.get(risk, 0)

@@ -218,6 +218,8 @@ def test_whom_a_case_concerns_does_not_learn_of_a_track_that_opened_before(city:
      "move.exclude.needs"),
     ("guardian_v1", ('meets_parent = ["guardian_told"]', 'meets_parent = ["guardian_tolt"]'), "meets_parent"),
     ("guardian_v1", ('second = ["law_vice_principal", "leading_group", "county_officer", "city_officer"]\n', ""), "move.withhold.second"),
+    ("guardian_v1", ('sets_parent = { guardian = "withheld", recused = "guardians" }', 'sets_parent = { recused = "guardians" }'),
+     "move.withhold.sets_parent"),
     ("referral_v1", ('to    = "stopped"\nby    = ["engine"]', 'to    = "back"\nby    = ["engine"]'), "move.stop_with_case.to"),
     ("referral_v1", ('of = ["hospital", "centre"]', 'of = ["hospitals"]'), "of"),
     ("referral_v1", ('by    = ["engine"]\nmeets = ["acceptance"]', 'by    = ["engine"]\nmeets_parent = ["contact"]'), "move.expire.by"),

@@ -10,6 +10,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.policy import default
 from pathlib import Path
@@ -242,6 +243,51 @@ def test_a_gateway_of_apprise_reaches_the_same_receiver_with_the_persons_address
     assert "13800000000" not in str(failed.value) + repr(channel)
     with pytest.raises(DeliveryFailed, match="no address"):
         channel.send(message(address=""))
+
+
+@contextmanager
+def dripping(seconds: float) -> Iterator[tuple[int, threading.Event]]:
+    """Run a receiver that answers byte by byte, each within every timeout, until `seconds` are over or the event says so."""
+    release = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    client, _where = server.accept()
+                    with client:
+                        client.recv(65_536)
+                        client.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                        for _ in range(int(seconds / 0.02)):
+                            client.sendall(b"a")
+                            if release.wait(0.02):
+                                break
+                        client.sendall(b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield server.getsockname()[1], release
+        finally:
+            release.set()
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+
+def test_a_gateway_that_answers_byte_by_byte_ends_in_time_and_what_came_through_late_is_not_sent_again() -> None:
+    with dripping(30) as (port, release):
+        channel = GatewayChannel("bot", f"json://127.0.0.1:{port}/", timeout=0.1)
+        with pytest.raises(DeliveryFailed, match="did not end in time") as failed:
+            channel.send(message())
+        assert failed.value.unsure, "it may have gone out"
+        with pytest.raises(DeliveryFailed, match="still hangs") as refused:
+            channel.send(message("98Q-SE9-4FE-8:p-11"))
+        assert not refused.value.unsure
+        hanging = channel._late  # noqa: SLF001 (the thread itself: nothing else says when it ends)
+        assert hanging is not None
+        release.set()
+        hanging.join(10)
+        assert channel.send(message()) is None
+        assert channel._late is None  # noqa: SLF001 (as above)
 
 
 def test_without_apprise_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from crisis_engine.words.access import ACCESS
 from crisis_engine.words.audit import AUDIT
 from crisis_engine.words.author import AUTHOR
 from crisis_engine.words.daemon import DAEMON
+from crisis_engine.words.document import DOCUMENTS
 from crisis_engine.words.draw import DRAW
 from crisis_engine.words.explain import EXPLAIN
 from crisis_engine.words.field import FIELD
@@ -31,10 +32,11 @@ from crisis_engine.words.refusal import REFUSALS
 from crisis_engine.words.rehearse import REHEARSE
 from crisis_engine.words.screen import SCREENS
 from crisis_engine.words.secret import SECRETS
+from crisis_engine.words.transfer import TRANSFER
 
 ROOT = Path(words.__file__).parent.parent
-SPEAKERS = [*(path for room in ("cli", "notify", "prover", "draw") for path in sorted((ROOT / room).glob("*.py"))),
-            ROOT / "engine" / "brief.py", ROOT / "author" / "tell.py"]
+SPEAKERS = [*(path for room in ("cli", "notify", "prover", "draw", "print") for path in sorted((ROOT / room).glob("*.py"))),
+            ROOT / "engine" / "brief.py", ROOT / "engine" / "graduation.py", ROOT / "author" / "tell.py"]
 
 FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "option.", "help.", "refused.", "number.", "notice.what.",
             "read.", "roster.stop", "roster.warn", "definitions.workflows", "definitions.policies", "definitions.access",
@@ -42,7 +44,7 @@ FAMILIES = ("tier.", "risk.", "role.", "status.", "event.", "mark.", "count.", "
             "digest.weekly",
             "draw.short.", "draw.while.", "draw.on.", "diff.group.", "diff.verdict.", "diff.depth.", "diff.limit.", "diff.key.",
             "scaffold.", "explain.runs.", "explain.due.", "explain.step.", "migrate.why.", "prover.law.", "prover.confirm",
-            "prover.decline", "prover.withdraw")
+            "prover.decline", "prover.withdraw", "sheet.")
 """Keys that are put together from a name at run time."""
 
 
@@ -70,7 +72,8 @@ def test_no_text_has_a_character_that_terminals_draw_one_or_two_cells_wide(key: 
 
 
 def test_a_key_stands_in_one_part_only() -> None:
-    parts = (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, DAEMON, REHEARSE, PROVER, DRAW, AUTHOR, EXPLAIN, MIGRATE)
+    parts = (FIELD, NOTICES, REFUSALS, HELP, SCREENS, ACCESS, SECRETS, AUDIT, DAEMON, REHEARSE, PROVER, DRAW, AUTHOR, EXPLAIN, MIGRATE,
+             DOCUMENTS, TRANSFER)
     assert sum(map(len, parts)) == len(words.CATALOGUE)
 
 

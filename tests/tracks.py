@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from shutil import copytree, ignore_patterns
 from typing import Any
+from unittest.mock import patch
+
+from crisis_engine import definitions
+from crisis_engine.core.workflow import Workflow
 
 from .story import COUNSELOR, PRINCIPAL, City, Story
 
 HOSPITAL, CENTRE, OTHER_HOSPITAL = "xinyang/shihe/hospital", "xinyang/shihe/centre", "xinyang/pingqiao/hospital"
 HOSPITAL_LIAISON, CENTRE_LIAISON, OTHER_LIAISON = "p-105", "p-106", "p-115"
+
+
+@cache
+def shipped() -> dict[str, Workflow]:
+    """Return every shipped workflow by the name of its file."""
+    names = sorted(one.name.removesuffix(".toml") for one in files("crisis_engine.workflows").iterdir() if one.name.endswith(".toml"))
+    return {name: definitions.load_procedure(name).workflow for name in names}
+
+
+@cache
+def shipped_tracks() -> tuple[str, ...]:
+    """Return the tracks that a person may open beside a crisis case, whichever there are: no test that asks this names one."""
+    return tuple(name for name, one in shipped().items() if "school_crisis" in one.parents and not one.opening.engine_only)
+
+
+@contextmanager
+def opened_by_rules(folder: Path, rules: str) -> Iterator[None]:
+    """Let the main line open tracks by itself as `rules` say (`[track.NAME_vN]`), in a copy of the definitions in this folder."""
+    for kind in ("workflows", "policies"):
+        copytree(str(files(f"crisis_engine.{kind}")), folder / kind, ignore=ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    main, words = folder / "workflows" / "school_crisis_v1.toml", "[choice.yes_no_unknown]"
+    main.write_text(main.read_text(encoding="utf-8").replace(words, rules + words, 1), encoding="utf-8")
+    with patch.object(definitions, "_folder", lambda kind: folder / kind):
+        yield
 
 
 def open_track(city: City, case: Story, workflow: str, by: str = COUNSELOR, **fields: Any) -> Story:  # noqa: ANN401 - any field of the form

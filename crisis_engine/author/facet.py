@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from crisis_engine.core.document import LineDef
 from crisis_engine.core.model import Risk
 from crisis_engine.core.order import Fault, Order, lines_of
 from crisis_engine.core.parse_table import MARKS
@@ -43,7 +44,8 @@ GROUPS = (
 
 def facets_of_policy(policy: Policy) -> dict[str, Facet]:
     """Return every value of a policy, flattened with what it extends."""
-    groups = {"clock": "budgets", "ladder": "ladders", "cue": "cues", "closure": "closure", "hold": "budgets", "terminal": "budgets"}
+    groups = {"clock": "budgets", "ladder": "ladders", "cue": "cues", "closure": "closure", "hold": "budgets", "pause": "budgets",
+              "terminal": "budgets"}
     found = {
         line.key: Facet("reminders" if line.key.endswith(".remind") else groups[line.key.partition(".")[0]], line.value,
                         _kind_of_line(line.key, line.value), line.order, asks=True)
@@ -106,6 +108,7 @@ def facets_of_workflow(workflow: Workflow) -> dict[str, Facet]:
         "parent": Facet("stages", workflow.parents), "end_with_parent": Facet("stages", workflow.end_with_parent or ""),
         "source": Facet("sources", workflow.source, "source"), "label": Facet("words", dict(workflow.label), "label"),
     }
+    found |= {f"graduates.{whereto}": Facet("moves", (move,), "moves") for whereto, move in workflow.graduates.items()}
     for name, stage in workflow.stages.items():
         found |= {
             f"stage.{name}.lead" if stage.lead else f"stage.{name}.final":
@@ -133,6 +136,14 @@ def facets_of_workflow(workflow: Workflow) -> dict[str, Facet]:
         found[f"track.{name}.on"] = Facet("moves", track.on, "moves", WIDER, asks=True)
         found[f"track.{name}.cues"] = Facet("moves", track.cues, "text", WIDER, asks=True)
         found[f"track.{name}.from_risk"] = Facet("moves", track.from_risk.value if track.from_risk else "", "risk")
+    for name, document in workflow.documents.items():
+        found |= {
+            f"document.{name}.label": Facet("words", dict(document.label), "label"),
+            f"document.{name}.secrecy": Facet("rights", document.secrecy, "text", LOWER),
+            f"document.{name}.in": Facet("moves", tuple(sorted(document.stages)), "stages", FEWER),
+            f"document.{name}.lines": Facet("moves", tuple(_line(line) for part in document.parts for line in part.lines), "text", FEWER),
+            f"document.{name}.source": Facet("sources", document.source, "source"), f"document.{name}.mark": _mark(document.mark),
+        }
     if workflow.danger is not None:
         danger = workflow.danger
         found |= {"danger.risk": Facet("clocks", danger.risk.value, "risk"), "danger.tier": Facet("clocks", danger.tier.value, "tier"),
@@ -154,10 +165,14 @@ def _move(key: str, move: MoveDef) -> Iterator[tuple[str, Facet]]:
         "fields": Facet("moves", tuple(_field(field) for field in move.fields)),
         "sets": Facet("moves", tuple(f"{name} = {str(value).lower()}" for name, value in move.sets.items())),
         "tier": Facet("moves", move.tier or ""), "lead": Facet("moves", move.lead or ""), "when": Facet("moves", move.when or ""),
-        "checklist": Facet("moves", move.checklist or ""), "instead": Facet("moves", move.instead),
-        "up": Facet("moves", move.up), "signal": Facet("moves", move.signal),
+        "checklist": Facet("moves", move.checklist or ""), "prints": Facet("moves", move.prints or ""),
+        "instead": Facet("moves", move.instead), "up": Facet("moves", move.up), "signal": Facet("moves", move.signal),
     }
     yield from ((f"{key}.{name}", facet) for name, facet in plain.items() if facet.value)
+
+
+def _line(line: LineDef) -> str:
+    return f"{line.kind} {line.name or line.label['en']}"
 
 
 def _field(field: FieldDef) -> str:

@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from crisis_engine.core.attachment import BYTES_LIMIT
 from crisis_engine.core.calendar import PERCENT, SPAN
-from crisis_engine.core.model import PARTNER_SORTS, TIERS, Risk, Tier
+from crisis_engine.core.document import BLANKS, FACTS
+from crisis_engine.core.model import TIERS, Risk, Tier
 from crisis_engine.core.order import ORDERS
 from crisis_engine.core.parse_access import ACTIONS, COUNT_LEAST, COUNT_MOST, FORBIDS, LEVELS, READS_MOST, SCOPES
+from crisis_engine.core.parse_document import LINE_KINDS
 from crisis_engine.core.parse_policy import DEPTHS, PERCENT_MOST, TIMES_MOST
 from crisis_engine.core.parse_table import LANGUAGES, MARKS, NAME, TEXT_MOST
 from crisis_engine.core.parse_workflow import (
-    CHARACTERS_MOST,
     FIELD_TYPES,
     FINALS,
     FLAGS,
+    GRADUATES,
     ITEMS_MOST,
     KINDS,
     OWN_ENGINE,
@@ -27,6 +30,7 @@ from crisis_engine.core.parse_workflow import (
     SECRECY_MOST,
     SETS,
     SETS_PARENT,
+    SORTS_OF,
     SUBJECTS,
 )
 from crisis_engine.core.retention import KEPT
@@ -93,8 +97,9 @@ def workflow_schema() -> Schema:
     """Return the schema of `workflows/NAME_vN.toml`."""
     stages = {"anyOf": [WORD, WORDS]}
     field = _table({
-        "name": WORD, "label": LABEL, "type": _one_of(sorted(FIELD_TYPES)), "of": {"anyOf": [WORD, _list_of(_one_of(PARTNER_SORTS))]},
-        "required": FLAG, "secrecy": _number(0, SECRECY_MOST), "min": _number(1, ITEMS_MOST), "max": _number(1, CHARACTERS_MOST),
+        "name": WORD, "label": LABEL, "type": _one_of(sorted(FIELD_TYPES)),
+        "of": {"anyOf": [WORD, *(_list_of(_one_of(sorts)) for sorts in SORTS_OF.values())]},
+        "required": FLAG, "secrecy": _number(0, SECRECY_MOST), "min": _number(1, ITEMS_MOST), "max": _number(1, BYTES_LIMIT),
     }, ("name", "type", "secrecy"))
     fields: Schema = {"type": "array", "items": field}
     clock = _table({
@@ -106,12 +111,18 @@ def workflow_schema() -> Schema:
     stage = _table({"label": LABEL, "lead": _one_of(TIERS), "final": _one_of(FINALS), "holds": FLAG, "settled": FLAG}, ("label",))
     stage["oneOf"] = [{"required": ["lead"]}, {"required": ["final"]}]
     texts = _list_of({"type": "string"})
+    line = _table({"fact": _one_of(FACTS), "field": {"type": "string", "pattern": rf"^{NAME.pattern}\.{NAME.pattern}$"},
+                   "blank": _one_of(BLANKS), "text": LABEL, "label": LABEL})
+    line["oneOf"] = [{"required": [name]} for name in LINE_KINDS]
+    part = _table({"label": LABEL, "cut": FLAG, "lines": {"type": "array", "items": line, "minItems": 1}}, ("label", "lines"))
+    document = _trusted({"label": LABEL, "secrecy": _number(0, SECRECY_MOST), "in": WORDS,
+                         "part": {"type": "array", "items": part, "minItems": 1}}, ("label", "secrecy", "part"))
     move = _table({
         "from": stages, "to": WORD, "by": _list_of(WORD, 1), "second": texts, "needs": texts, "form": WORD, "fields": fields,
         "label": LABEL,
         "sets": _table({name: _set(fixed, types) for name, (fixed, types) in SETS.items()}), "meets": WORDS,
         "tier": _one_of((*TIERS, "own", "lead")), "lead": _one_of(("own", "stage")), "opens": texts, "tells": WORDS, "shows": texts,
-        "checklist": WORD, "instead": FLAG, "up": FLAG, "signal": FLAG, "when": _one_of(OWN_ENGINE), "meets_parent": WORDS,
+        "prints": WORD, "checklist": WORD, "instead": FLAG, "up": FLAG, "signal": FLAG, "when": _one_of(OWN_ENGINE), "meets_parent": WORDS,
         "sets_parent": _table({name: _set(fixed, types) for name, (fixed, types) in SETS_PARENT.items()}),
     }, ("from", "by", "label"))
     track = _table({"from_risk": _one_of(RATED), "cues": WORDS, "on": WORDS})
@@ -121,8 +132,9 @@ def workflow_schema() -> Schema:
         **HEAD, "label": LABEL, "source": TEXT, "subject": _one_of(SUBJECTS), "start": WORD, "stage": _named(stage, least=1),
         "sets_of_stages": _named(WORDS), "clock": _named(clock, least=1), "move": _named(move, least=1),
         "choice": _named(_named(LABEL, least=1)), "field_label": _named(LABEL), "forms": _named(_table({"fields": fields})),
-        "danger": danger, "track": _named(track),
+        "danger": danger, "track": _named(track), "document": _named(document),
         "again": WORD, "one_open_per_subject": FLAG, "parent": WORDS, "end_with_parent": _one_of(PARENT_ENDS),
+        "graduates": _table(dict.fromkeys(GRADUATES, WORD), GRADUATES),
     }, (*HEAD, "label", "source", "subject", "start", "stage", "clock", "move"))
 
 
@@ -175,7 +187,7 @@ def _tables(*, whole: bool) -> dict[str, Schema]:
         "cue": _named(cue, beside=TRUST, required=TRUST),
         "clock": _named(entry),
         "ladder": _named(_ladder(), beside=TRUST, required=TRUST),
-        "hold": _trusted(_by_risk(WALL)["properties"], RATED if whole else ()),
+        **dict.fromkeys(("hold", "pause"), _trusted(_by_risk(WALL)["properties"], RATED if whole else ())),
         "terminal": _trusted({"to": _list_of(WORD, 1), "every": WALL} if whole else {"every": WALL}, ("to", "every") if whole else ()),
         "closure": _trusted(closure, ("by_peak", "stable_for") if whole else ()),
     }

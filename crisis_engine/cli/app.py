@@ -15,14 +15,15 @@ from crisis_engine.cli.page import help_page
 from crisis_engine.words import say
 
 PARTS = (
-    "database", "person", "case", "access", "clockwork", "notice", "daemon", "definition", "rehearse", "keys", "forget", "audit",
-    "compliance", "drawing", "author", "explain", "migrate",
+    "database", "person", "case", "attachment", "document", "access", "clockwork", "notice", "daemon", "definition", "rehearse",
+    "keys", "forget", "audit", "compliance", "drawing", "author", "explain", "migrate", "transfer",
 )
 """The modules that hold commands."""
 
 ORDER = [
-    "init", "roster", "report", "open", "act", "moves", "queue", "show", "explain", "history", "cases", "counts", "glass",
-    "audit", "reporter", "compliance", "sweep", "deliver", "notices", "daemon", "definitions", "keys", "forget", "hold", "doctor", "demo",
+    "init", "roster", "report", "open", "act", "moves", "queue", "show", "explain", "history", "attachment", "print", "cases",
+    "counts", "glass", "transfer", "graduate", "audit", "reporter", "compliance", "sweep", "deliver", "notices", "daemon",
+    "definitions", "keys", "forget", "hold", "doctor", "demo",
 ]
 """The commands as the help lists them: along a case's life."""
 

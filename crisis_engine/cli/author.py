@@ -124,4 +124,4 @@ def _put(console: Console, text: str, out: Path | None) -> None:
     if console.as_json:
         console.json({"file": str(out)})
     else:
-        console.print(console.say("draw.written", file=out, size=len(text.encode())))
+        console.print(console.say("schema.written", file=out, size=len(text.encode())))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crisis_engine.cli.attachment import with_files
 from crisis_engine.cli.command import command
 from crisis_engine.cli.console import RISK_STYLE, Console
 from crisis_engine.cli.failure import bad_input
@@ -71,6 +72,7 @@ def open_(
     by, fields = console.actor, fields_of(field)
     with console.engine() as engine:
         parent = console.number(engine, parent, to_act=True) if parent else None
+        fields = with_files(fields, lambda: engine.form(workflow, by=by, unit=unit, subject=subject, parent=parent))
         case = engine.open_case(workflow, by=by, unit=unit, subject=subject, fields=fields, parent=parent, key=key)
     _print_case(console, case)
 
@@ -88,6 +90,7 @@ def act(
     by, fields = console.actor, fields_of(field)
     with console.engine() as engine:
         number = console.number(engine, number, to_act=True)
+        fields = with_files(fields, lambda: [each for one in engine.moves(number, by=by) if one.name == move for each in one.fields])
         case = engine.act(number, move, by=by, fields=fields, version=seen, key=key)
     _print_case(console, case)
 
@@ -205,9 +208,9 @@ def facts_of(console: Console, facts: str | None, file: Path | None) -> str:
     return text
 
 
-def fields_of(given: list[str] | None) -> dict[str, str | list[str]]:
+def fields_of(given: list[str] | None) -> dict[str, Any]:
     """Return a form's fields from name=value; a name that comes again makes a list."""
-    fields: dict[str, str | list[str]] = {}
+    fields: dict[str, Any] = {}
     for place, one in enumerate(given or [], start=1):
         name, equals, value = one.partition("=")
         if not equals or not name.strip():
@@ -235,4 +238,6 @@ def _print_case(console: Console, case: CaseView) -> None:
         first = min(running, key=lambda clock: clock.due_at)
         console.print(console.say("case.due", clock=console.label(first.label, first.name), when=console.when(first.due_at),
                                   who=console.who(first.role, first.who)))
+    if case.prints:
+        console.print(console.say("case.prints", names=", ".join(case.prints), number=case.number))
     console.numbers(case.risk, danger=case.danger, shows=case.shows)

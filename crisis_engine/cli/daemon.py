@@ -53,7 +53,8 @@ def daemon(
         listen=asked or LISTEN, listen_must=bool(asked), ping_url=ping or env.get("CRISIS_PING_URL") or "",
         ping_every=ping_every or _number(console, "CRISIS_PING_EVERY", 60.0),
         workers=workers or int(_number(console, "CRISIS_WORKERS", min(os.cpu_count() or 1, MOST_WORKERS))),
-        stuck_after=stuck_after or _number(console, "CRISIS_STUCK_AFTER", 60.0), trust_clock=trust, exit_when_aside=leave, once=once,
+        stuck_after=stuck_after or _number(console, "CRISIS_STUCK_AFTER", 60.0), trust_clock=trust, started_by=console.by or "operator",
+        exit_when_aside=leave, once=once,
         seal_key_file=Path(env["CRISIS_SEAL_KEY_FILE"]) if env.get("CRISIS_SEAL_KEY_FILE") else None,
     )
     if settings.ping_url and not is_ping(settings.ping_url):
@@ -88,13 +89,14 @@ def daemon_status(
     return 0 if found.ok else FAULT
 
 
-@command("daemon trust-clock", "crisis daemon trust-clock")
+@command("daemon trust-clock", "crisis daemon trust-clock --as p-9")
 def daemon_trust_clock(console: Console) -> None:
-    """Say that the clock of this machine is right, so that daemons that did not believe theirs go on."""
+    """Say that the clock of this machine is right, so that daemons that did not believe theirs go on; who says so is kept."""
+    by = console.actor
     with console.engine() as engine:
-        now = engine.trust_clock()
+        now = engine.trust_clock(by=by)
     if console.as_json:
-        console.json({"now": now.isoformat()})
+        console.json({"now": now.isoformat(), "by": by})
         return
     console.print(console.say("daemon.trusted", when=console.when(now)))
 
@@ -138,4 +140,9 @@ def _show(console: Console, found: StatusReport) -> None:
         console.print(console.say("daemon.oldest_due", span=console.span(found.oldest_due, found.now)), "bold red" if found.late else "")
     elif found.next_at is not None:
         console.print(console.say("sweep.next", when=console.when(found.next_at)))
+    if found.keeper is not None:
+        said = "daemon.lock_stopped" if found.keeper.stopped else "daemon.lock"
+        console.print(console.say(said, pid=found.keeper.pid, when=console.when(found.keeper.wrote_at)), "bold red")
+    if found.trusted is not None:
+        console.print(console.say("daemon.trusted_by", by=found.trusted.by, when=console.when(found.trusted.at)))
     console.print(console.say("daemon.outbox", waiting=found.waiting, dead=found.dead))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,8 @@ from crisis_engine.cli.command import command
 from crisis_engine.cli.console import Console
 
 if TYPE_CHECKING:
+    from crisis_engine.core.calendar import Span
+    from crisis_engine.core.model import Risk
     from crisis_engine.core.policy import Access, Policy
     from crisis_engine.core.retention import Retention
     from crisis_engine.core.workflow import Workflow
@@ -125,7 +128,8 @@ def _kind(name: str) -> str:
     except DefinitionError as error:
         if "/" not in name and "." not in name:
             every = ", ".join(each for names in shipped().values() for each in names)
-            way_out = f"Known: {every}; or give a path."
+            here = Path(f"{name}.toml").is_file()   # whoever has just written it means that one
+            way_out = f"Did you mean ./{name}.toml?" if here else f"Known: {every}; or give a path."
             raise DefinitionError("there is no such definition.", file=f"{name[:60]}.toml", way_out=way_out) from error
         raise
     return next((kind for key, kind in (("stage", "workflows"), ("role", "access"), ("keep", "retention")) if key in doc), "policies")
@@ -216,14 +220,19 @@ def _policy(console: Console, policy: Policy) -> None:
     console.print(f"{policy.id}  {console.label(policy.label)}", "bold")
     marks = [rule.mark for rule in policy.clocks.values()] + [mark for _, mark in policy.trust.values()]
     for name, rule in policy.clocks.items():
-        within = {risk.value: str(span) for risk, span in rule.within.items()}
-        budget = "  ".join(f"{console.word('risk', risk)} {within[risk]}" for risk in _RISKS if risk in within)
-        console.print(f"  {name}: {budget}")
+        console.print(f"  {name}: {_by_risk(console, rule.within)}")
         console.print(f"      {_trust(console, rule.source, rule.mark)}")
+    put_off = {"hold": policy.hold, "pause": policy.pause}
     for name, (source, mark) in policy.trust.items():
-        console.print(f"  [{name}]  {_trust(console, source, mark)}")
+        numbers = f"  {_by_risk(console, put_off[name])}\n     " if name in put_off else ""
+        console.print(f"  [{name}]{numbers}  {_trust(console, source, mark)}")
     console.print(console.say("definitions.unverified", count=sum(mark in _UNVERIFIED for mark in marks)))
     console.numbers("red")
+
+
+def _by_risk(console: Console, spans: Mapping[Risk, Span]) -> str:
+    written = {risk.value: str(span) for risk, span in spans.items()}
+    return "  ".join(f"{console.word('risk', risk)} {written[risk]}" for risk in _RISKS if risk in written)
 
 
 def _access(console: Console, access: Access) -> None:

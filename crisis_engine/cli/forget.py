@@ -6,6 +6,7 @@ import io
 import json
 import os
 import zipfile
+from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -151,10 +152,13 @@ def lift(
 def _zip(found: dict[str, Any]) -> bytes:
     """Return a zip of the data as JSON and of a page in each language that says what it is and shows it line by line."""
     packed = io.BytesIO()
+    cases = found["cases"]
+    files = {f"attachments/{case['number']}-{name}": b64decode(text) for case in cases for name, text in case["attachments"].items()}
+    found = {**found, "cases": [{**case, "attachments": sorted(case["attachments"])} for case in cases]}
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        parts = {"data.json": json.dumps(found, ensure_ascii=False, indent=2, default=str) + "\n"}
+        parts: dict[str, str | bytes] = {"data.json": json.dumps(found, ensure_ascii=False, indent=2, default=str) + "\n"}
         parts |= {f"{lang}.txt": _page(found, lang) for lang in ("zh", "en")}
-        for name, text in parts.items():
+        for name, text in {**parts, **files}.items():
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), text)   # the same data gives the same bytes
     return packed.getvalue()
 

@@ -13,7 +13,7 @@ from crisis_engine.cli.failure import bad_input
 if TYPE_CHECKING:
     from crisis_engine.engine.migrate import MigrationReport
 
-_SHOWN = 100
+_SHOWN, _KEYS = 100, 6
 _EXAMPLE = ("crisis report --as p-71 --unit xinyang/shihe/no-3/g7/c2 --subject stu-42"
             ' --facts "She showed me a fresh cut on her arm" --cue fresh_injury\n'
             "crisis definitions migrate xinyang_v1 default_v1 --as p-9")
@@ -52,6 +52,9 @@ def _tell(console: Console, report: MigrationReport, *, done: bool) -> None:
         return
     console.print(console.say("migrate.done" if done else "migrate.would", old=report.origin, new=report.target, cases=report.cases,
                               clocks=report.clocks, nearer=report.nearer))
+    if report.looser:
+        console.print(console.say("migrate.looser", count=len(report.looser), keys=", ".join(report.looser[:_KEYS]),
+                                  old=report.origin, new=report.target), "bold")
     if report.stuck:
         console.print(console.say("migrate.stuck", count=len(report.stuck)), "bold")
     for number, why, name in report.stuck[:_SHOWN]:

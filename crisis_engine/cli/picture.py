@@ -37,9 +37,31 @@ class Labels:
             self._doc = {}
         self._lang = lang
 
+    @property
+    def title(self) -> str:
+        """The label of the workflow itself; empty where its file is not known."""
+        label = self._doc.get("label", {})
+        return str(label.get(self._lang) or "") if isinstance(label, Mapping) else ""
+
     def of(self, table: str, name: str) -> str:
         """Return the label of `name` in one of the file's tables."""
-        entry = self._doc.get(table, {}).get(name, {})
+        return self._label(self._doc.get(table, {}).get(name, {}), name)
+
+    def choice(self, move: str, field: str, value: str) -> str:
+        """Return the label of what was chosen in a field of a move's form; a value of a field of another type stands for itself."""
+        made = self._doc.get("move", {}).get(move, {})
+        fields = made.get("fields") or self._doc.get("forms", {}).get(made.get("form", ""), {}).get("fields", [])
+        definition: Mapping[str, Any] = next((one for one in fields if one.get("name") == field), {})
+        options: Mapping[str, Any] = {}
+        if definition.get("type") in {"choice", "choices"}:
+            options = self._doc.get("choice", {}).get(definition.get("of", ""), {})
+        elif definition.get("type") == "items":   # a county's own list has the same names, or is told by them
+            from crisis_engine.definitions import load_policy_doc
+
+            options = load_policy_doc("default_v1").get("checklist", {}).get(definition.get("of", ""), {})  # type: ignore[attr-defined]  # a checked file
+        return self._label(options.get(value, {}), value)
+
+    def _label(self, entry: object, name: str) -> str:
         label = entry.get("label", entry) if isinstance(entry, Mapping) else {}
         return str(label.get(self._lang) or name)
 
@@ -87,7 +109,7 @@ def draw_history(console: Console, case: CaseView, lines: Sequence[Mapping[str, 
         danger = line["kind"] == "danger_began" or line.get("risk") == "red"
         console.print(f"{line['seq']:>4}  {at}  {kind}{': ' if told else ''}{told}  ({line['by']})", "bold red" if danger else "")
         for name, value in (line.get("fields") or {}).items():
-            shown = harmless(_value(console, value))
+            shown = harmless(_chosen(console, labels, str(line.get("move", "")), name, value))
             console.print(f"      {labels.of('field_label', name)}: {shown}")
     console.numbers(case.peak, danger=case.danger)
 
@@ -104,9 +126,18 @@ def _detail(console: Console, labels: Labels, name: str, value: object) -> str:
     return _value(console, value)
 
 
+def _chosen(console: Console, labels: Labels, move: str, field: str, value: object) -> str:
+    """Return what stands in a form, a choice by its label."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(labels.choice(move, field, str(one)) for one in value)
+    return labels.choice(move, field, value) if isinstance(value, str) else _value(console, value)
+
+
 def _value(console: Console, value: object) -> str:
     if isinstance(value, bool):
         return console.say("yes" if value else "no")
+    if isinstance(value, Mapping):   # an attachment
+        return f"{value.get('name')} ({value.get('size'):,} B) [{value.get('attachment')}]"
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -140,23 +140,50 @@ def _year(console: Console, plan: Plan, jobs: int, chart: Path | None) -> int:
     else:
         pupils = f"{plan.pupils:,}"
         console.print(console.say("simulate.year", schools=plan.schools, pupils=pupils, cases=tally.cases, seed=plan.seed), "bold")
-        for by, head in (("clock", "head.clock"), ("role", "head.role"), ("unit_kind", "head.unit"), ("risk", "head.risk")):
+        for by, head in (("clock", "head.clock"), ("role", "head.role"), ("unit_kind", "head.unit"), ("risk", "head.risk"),
+                         ("workflow", "head.workflow")):
             console.grid((head, "head.deadlines", "head.missed", "head.share"), [
-                (_named(console, plan.workflow, by, name), str(share.deadlines), str(share.missed), f"{share.share:.1%}")
+                (_named(console, (plan.workflow, *tally.tracks), by, name), str(share.deadlines), str(share.missed), f"{share.share:.1%}")
                 for (group, name), share in sorted(tally.missed.items()) if group == by
             ])
             console.print()
+        _tracks(console, tally)
+        _load(console, tally)
         _counts(console, tally)
         console.print(console.say("simulate.invented"))
     return 6 if tally.violations else 0
 
 
-def _named(console: Console, workflow: str, by: str, name: str) -> str:
+def _named(console: Console, workflows: Sequence[str], by: str, name: str) -> str:
     from crisis_engine.cli.picture import Labels
 
+    if by == "workflow":
+        return Labels(name, console.lang).title or name
     if by == "clock":
-        return Labels(workflow, console.lang).of("clock", name)
+        found = (Labels(workflow, console.lang).of("clock", name) for workflow in workflows)
+        return next((label for label in found if label != name), name)
     return console.word({"unit_kind": "tier"}.get(by, by), name)
+
+
+def _tracks(console: Console, tally: Tally) -> None:
+    """Say of each kind of track how many there were, who opened them, and how they ended."""
+    if not tally.tracks:
+        return
+    ends = sorted({end for counts in tally.tracks.values() for end in counts} - {"opened", "by_itself", "by_a_person"})
+    console.grid(("head.track", "head.opened", "head.by_itself", "head.by_a_person", "head.ended"), [
+        (_named(console, (), "workflow", name), *(str(counts[word]) for word in ("opened", "by_itself", "by_a_person")),
+         ", ".join(f"{end} {counts[end]}" for end in ends if counts[end]))
+        for name, counts in sorted(tally.tracks.items())
+    ])
+    console.print()
+
+
+def _load(console: Console, tally: Tally) -> None:
+    """Say what notices and moves fell to a person of each duty."""
+    console.grid(("head.role", "head.people", "head.load", "head.each", "head.most"), [
+        (console.word("role", role), str(people), str(whole), f"{whole / people:.1f}", str(most))
+        for role, (people, whole, most) in tally.load().items()
+    ])
 
 
 # ---- counts and chart -----------------------------------------------------------------------------------------------------------
@@ -181,11 +208,9 @@ def _counts(console: Console, tally: Tally) -> None:
 
 def draw_chart(console: Console, tally: Tally, policy: str, workflow: str, file: Path) -> None:
     """Write the chart; a file that cannot be written is refused with the reason."""
-    from crisis_engine.cli.picture import Labels
     from crisis_engine.simulate.chart import Heads, draw
 
-    labels = Labels(workflow, console.lang)
-    clocks = {name: labels.of("clock", name) for by, name in tally.missed if by == "clock"}
+    clocks = {name: _named(console, (workflow, *tally.tracks), "clock", name) for by, name in tally.missed if by == "clock"}
     heads = Heads(console.say("simulate.chart_title", policy=policy), console.say("simulate.chart_days"),
                   console.say("simulate.chart_missed"), clocks)
     try:
@@ -215,7 +240,7 @@ def backtest(console: Console, policy: Annotated[str, typer.Argument()]) -> None
     for group, head in (("all", "head.deadlines"), ("clock", "head.clock"), ("role", "head.role"), ("risk", "head.risk")):
         counts = _by_name(view.cells, group)
         console.grid((head, *(f"backtest.{column}" for column in _COLUMNS)), [
-            (_named(console, CRISIS, group, name), *(_count(console, row, column) for column in _COLUMNS))
+            (_named(console, (CRISIS,), group, name), *(_count(console, row, column) for column in _COLUMNS))
             for name, row in sorted(counts.items())
         ])
         console.print()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from .calendar import Span
+from .check_field import check_secrecy
 from .check_track import check_track_cues, check_tracks
 from .errors import DefinitionError
 from .model import Risk
@@ -49,6 +50,9 @@ KNOWN_GUARDS: tuple[str, ...] = (
     "escort_authorised",
     "partner_agreement_valid",
     "partner_not_tried",
+    "receiver_fits",
+    "home_at_addressee",
+    "receipt_matches",
 )
 """The guards that code answers for; a name with an argument is written `risk_below:red`."""
 
@@ -61,6 +65,7 @@ WHO_BUILT_IN = frozenset({"tier_holder", "first_receiver", "on_site", "second_si
 BY_BUILT_IN = frozenset({"engine", "tier_holder", "addressee"})
 TELL_BUILT_IN = frozenset({"tier_holder", "on_site", "first_receiver"})
 _ACTOR_OF = "actor_of:"
+_OVER_SIGNALS = frozenset({"no_signal_since_proposal", "signal_pending"})
 _TWO_PERSONS: tuple[tuple[str, object], ...] = (("danger", False), ("guardian", "withheld"))
 
 
@@ -75,6 +80,7 @@ def check_workflow(workflow: Workflow, file: str, guards: Collection[str] = KNOW
     for clock in workflow.clocks.values():
         _check_clock(workflow, clock, file)
     check_tracks(workflow, file, _TWO_PERSONS)
+    check_secrecy(workflow, file)
     for move in workflow.moves.values():
         _check_guards(workflow, move, frozenset(guards), file)
         _check_two_persons(workflow, move, file)
@@ -117,8 +123,8 @@ def check_together(
             _refuse(
                 file,
                 key,
-                f'the role "{role}" is unknown to {access.name}_v{access.version}.',
-                nearest(role, {*access.roles, *built_in}),
+                f'the role "{role[:80]}" is unknown to {access.name}_v{access.version}.',
+                nearest(role[:80], {*access.roles, *built_in}),
             )
 
 
@@ -165,6 +171,8 @@ def _check_opening(workflow: Workflow, file: str) -> None:
         )
     if workflow.again is not None and not workflow.moves[workflow.again].signal:
         _refuse(file, f"move.{workflow.again}.signal", "a second report is a word from outside.", "Write signal = true.")
+    if workflow.again is not None and not any(workflow.again in clock.once_on for clock in workflow.clocks.values()):
+        _refuse(file, "again", "nobody would have to look at a second report.", f'Let a clock start once = {{ on = ["{workflow.again}"] }}.')
     uses_danger = any(clock.flag == "danger" for clock in workflow.clocks.values()) or any(
         "danger" in move.sets for move in workflow.moves.values()
     )
@@ -279,6 +287,10 @@ def _check_guards(workflow: Workflow, move: MoveDef, guards: frozenset[str], fil
         name, _, argument = written.partition(":")
         if name not in guards:
             _refuse(file, key, f'"{name[:80]}" is no guard.', nearest(name, guards))
+        if name in _OVER_SIGNALS and not any(each.signal and each.name in clock.once_on
+                                             for each in workflow.moves.values() for clock in workflow.clocks.values()):
+            _refuse(file, key, f'"{name}" would never refuse: no clock starts when a new word comes.',
+                    'Let a clock start once = { on = ["MOVE"] }, a move with signal = true.')
         lists = {field.of or "" for each in workflow.moves.values() for field in each.fields if field.type == "items"}
         seconds = {role for each in workflow.moves.values() for role in each.by}
         known: Collection[str] = {"move": workflow.moves, "risk": tuple(Risk), "checklist": lists, "role": seconds}.get(
@@ -294,6 +306,8 @@ def _check_two_persons(workflow: Workflow, move: MoveDef, file: str) -> None:
     settled = bool(move.from_stages) and all(workflow.stages[stage].settled for stage in move.from_stages)
     if final and not move.second and final != "merged" and move.when != "parent_ended" and not settled:
         _refuse(file, f"{key}.second", "an ending takes two persons.", 'Write second = ["leading_group", …].')
+    if final == "merged" and "merged_into" not in move.sets:   # the other case goes on, so one person is enough: nothing else may call itself so
+        _refuse(file, f"{key}.to", "only a move that merges leads to a merged end.", 'Write sets = { merged_into = "field:NAME" }.')
     for what, value in _TWO_PERSONS:
         if what in move.sets and move.sets[what] == value and not move.second:
             _refuse(
@@ -321,6 +335,9 @@ def _check_engine(move: MoveDef, file: str) -> None:
         move.tier == "lead" or move.sets.get("danger") is False or move.sets.get("guardian") == "withheld"
     ):
         _refuse(file, f"{key}.by", "software raises, people lower: the engine cannot make this move.", "Take engine out.")
+    beside_people = "engine" in move.by and not (move.engine_only or move.opens_case)
+    if beside_people and not {"risk", "merged_into"} & move.sets.keys():
+        _refuse(file, f"{key}.by", "software raises a risk and merges; every other move of people is for people.", "Take engine out.")
     risk = move.sets.get("risk")
     fixed = isinstance(risk, str) and risk in tuple(Risk)
     if fixed and move.second:
@@ -330,6 +347,8 @@ def _check_engine(move: MoveDef, file: str) -> None:
             "a fixed risk with a second person would lower every case above it.",
             'Write risk = "field:NAME".',
         )
+    if PUPILS.intersection(move.by) and not (move.opens_case or move.signal):
+        _refuse(file, f"{key}.by", "a pupil speaks up, and answers for nothing.", "Take the pupil out, or write signal = true.")
     if PUPILS.intersection(move.by) and any(field.type == "risk" for field in move.fields):
         _refuse(file, f"{key}.by", "a pupil ticks cues and never gives a risk.", "Take the pupil or the field out.")
 

@@ -120,7 +120,7 @@ def nearer(clock: Clock, due: Due, steps: Steps, now: datetime) -> tuple[int, da
         return None
     step, when = steps.first(clock.armed_at, due.at, now, min(clock.rung, steps.last))
     if clock.held_until is not None:
-        when = max(when, clock.held_until)
+        when = min(max(when, clock.held_until), clock.next_at)   # a hold that a higher risk cut short stays as short
     if step >= steps.last:   # the repeating rung goes by what it last did, not by the plan
         when = min(when, clock.next_at)
     return max(step, clock.rung), when

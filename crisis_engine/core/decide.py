@@ -21,7 +21,7 @@ from .pen import Pen
 from .resolve import Resolver
 from .rung import fire_due
 from .settle import reproject, settle
-from .track import meet_parent, open_own
+from .track import meet_parent, open_own, rehome
 from .workflow import MoveDef
 from .world import World
 
@@ -140,6 +140,17 @@ def decide_presence(world: World) -> Pen:
     case = _known(world)
     pen = Pen(case, case.number, world.procedure, world.resolver, "engine", world.now)
     settle(pen)
+    return pen
+
+
+def decide_home(world: World, unit: str) -> Pen:
+    """Let a case go with its child to another class of the same school; to another school it goes only when that one takes it."""
+    case = _known(world)
+    pen = Pen(case, case.number, world.procedure, world.resolver, "engine", world.now)
+    here, there = (world.resolver.chain(one).get(Tier.SCHOOL) for one in (case.unit, unit))
+    if there is not None and here == there:
+        rehome(pen, unit)
+        settle(pen)
     return pen
 
 
@@ -290,7 +301,7 @@ def _answer(world: World, case: Case, command: Act) -> Decision:
         pen.triggers.add(how)
         settle(pen)
         return Decision((pen,))
-    fields = check_fields(move, world.proposed.get(proposal.id, {}), world.procedure.workflow, world.procedure.policy)
+    fields = check_fields(move, world.proposed.get(proposal.id, {}), world.procedure.workflow, world.procedure.policy, proposed=True)
     world.procedure.graph.step(case.stage, move.name)
     proposer = replace(world, actor=Actor(proposal.by))
     _guard(proposer, case, move, fields)

@@ -147,6 +147,14 @@ class SubjectSet(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnitSet(Event):
+    """The case belongs to another unit now, because its child does; who answers and who must meet its clocks is found there."""
+
+    kind: ClassVar[str] = "unit_set"
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PersonRecused(Event):
     """A person whom the case concerns (回避) counts as absent and no longer learns that it exists."""
 
@@ -260,10 +268,9 @@ class HandedOver(Event):
 @drafted
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungFired(Event):
-    """A rung of a clock's ladder fired, with all that it brought about.
+    """A rung of a clock's ladder fired (`rung`/`times`, each once), with all that it brought about, and what comes next.
 
-    `told` lists [tier, role] pairs; `tier` with `answers_*` is there when the rung raised the case; `rung`/`times`
-    name the rung that fired (each fires once), `next_rung`/`next_times`/`next_at` what comes next. `armed` holds the clocks that the
+    `told` lists [tier, role] pairs; `tier` with `answers_*` is there when the rung raised the case. `armed` holds the clocks that the
     raise started; they have no record of their own and bear this one's seq.
     """
 
@@ -360,12 +367,10 @@ class ParentSet(Event):
 
 
 EVENTS: Mapping[str, type[Event]] = MappingProxyType({
-    cls.kind: cls
-    for cls in (
+    cls.kind: cls for cls in (
         Opened, Moved, RiskRaised, RiskLowered, DangerBegan, DangerEnded, TierRaised, TierLowered, AnswererChanged, LeadChanged,
         FactSet, SubjectSet, PersonRecused, ClockArmed, ClockMet, ClockDropped, ClockMoved, ClockHeld, ClockPaused, ClockResumed,
-        HandedOver, RungFired, Told, Proposed, ProposalEnded, Linked, GlassBroken, Migrated,
-        TrackMoved, ParentSet,
+        HandedOver, RungFired, Told, Proposed, ProposalEnded, Linked, GlassBroken, Migrated, TrackMoved, ParentSet, UnitSet,
     )
 })
 """Every kind of event by its name in the log."""
@@ -382,15 +387,14 @@ class Notice:
     """Who must be told what (the outbox). It carries no fact: case number, what is due, when, urgent or not.
 
     `key` is unique and stays the same over every try: a message goes at least once, always under one key.
-    `people` are person ids; `not_before` holds a message that may wait for the hours of its receiver.
     """
 
     key: str
     case: str
-    people: tuple[str, ...]
+    people: tuple[str, ...]        # ids of persons
     what: str                      # a clock's name, or a word of the catalogue: danger, signal, told, alarm
     why: str                       # armed, remind, late, handover, danger, proposed, alarm
     due_at: datetime | None
     urgent: bool
     at: datetime
-    not_before: datetime | None = None
+    not_before: datetime | None = None   # of a message that may wait for the hours of its receiver

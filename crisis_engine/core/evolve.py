@@ -258,5 +258,6 @@ _APPLY: Mapping[str, Callable[[Case, Any], Changes]] = {
     "glass_broken": _glass_broken,
     "track_moved": _nothing,
     "parent_set": lambda _case, event: {"parent": event.parent},
+    "unit_set": lambda _case, event: {"unit": event.unit, "grants": ()},   # whoever broke the glass at the old place reads on no longer
     "migrated": lambda _case, event: {"procedure": event.procedure},
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from .attachment import MOST_BYTES, SORTS, Attachment, is_description, kept_name, sort_of
 from .calendar import CHINA
 from .errors import BadInput, said
 from .model import Risk, Tier
@@ -19,13 +20,18 @@ _FIRST_YEAR, _LAST_YEAR = 2000, 2120
 MOST = 20_000
 """Most characters of a text, unless its field says otherwise."""
 
+_HASH_DIGITS = 64
+
 _TRUE, _FALSE = {"true", "yes", "1", "on", "是"}, {"false", "no", "0", "off", "否", ""}
 
 
-def check_fields(move: MoveDef, given: Mapping[str, Any], workflow: Workflow, policy: Policy, *, partly: bool = False) -> dict[str, Any]:
+def check_fields(move: MoveDef, given: Mapping[str, Any], workflow: Workflow, policy: Policy, *, partly: bool = False,
+                 proposed: bool = False) -> dict[str, Any]:
     """Return the fields of a move, each of its type; raise BadInput naming the field and the way out.
 
     Values may come as text (console, forms) or as Python objects (host code). `partly` leaves required fields out of account.
+    `proposed` says that they are those of a proposal, as the log keeps them: an attachment of it lies in the store already. From a
+    person nothing of that shape is taken, for it could name what somebody else attached.
     """
     known = {field.name: field for field in move.fields}
     for name in given:
@@ -41,7 +47,8 @@ def check_fields(move: MoveDef, given: Mapping[str, Any], workflow: Workflow, po
                 raise BadInput(f"{move.name} needs the field {name!r} ({field.type}).",
                                way_out=_example(field, workflow, policy), field=name)
             continue
-        clean[name] = _CHECK.get(field.type, _text)(field, value, workflow, policy)
+        stored = proposed and field.type == "attachment" and is_description(value)
+        clean[name] = value if stored else _CHECK.get(field.type, _text)(field, value, workflow, policy)
     return clean
 
 
@@ -150,6 +157,14 @@ def _tier(field: FieldDef, value: object, _workflow: Workflow, _policy: Policy) 
     return Tier(_one(field, value, [tier.value for tier in Tier]))
 
 
+def _hash(field: FieldDef, value: object, _workflow: Workflow, _policy: Policy) -> str:
+    """Return a SHA-256 as it is written everywhere: 64 small letters and digits; blanks and colons between them do not count."""
+    digits = "".join(char for char in str(value).lower() if char not in " :-\t\n")
+    if len(digits) != _HASH_DIGITS or not set(digits) <= set("0123456789abcdef"):
+        raise _wrong(field, "this is no SHA-256.", "Write its 64 digits from 0 to f, with or without blanks.")
+    return digits
+
+
 def _persons(field: FieldDef, value: object, workflow: Workflow, policy: Policy) -> list[str]:
     people = list(dict.fromkeys(_text(field, one, workflow, policy) for one in _many(value)))
     if field.least is not None and len(people) < field.least:
@@ -157,7 +172,27 @@ def _persons(field: FieldDef, value: object, workflow: Workflow, policy: Policy)
     return people
 
 
+def _attachment(field: FieldDef, value: object, _workflow: Workflow, _policy: Policy) -> Attachment:
+    """Return an attachment under the name by which it is kept; refused is what is not what its name says."""
+    if not isinstance(value, Attachment) or not isinstance(value.name, str) or not isinstance(value.content, bytes):
+        raise _wrong(field, f"a file is wanted, not {type(value).__name__}.",
+                     f"Give --field {field.name}=@PATH, or ce.Attachment with name and content.")
+    name, most, sorts = kept_name(value.name), field.most or MOST_BYTES, field.sorts or tuple(SORTS)
+    if name is None:
+        raise _wrong(field, "the file has a name that cannot be kept.", "Rename it: up to 120 characters that can be seen, as consent.pdf.")
+    if not value.content:
+        raise _wrong(field, "the file is empty.", "Attach the file itself.")
+    if len(value.content) > most:
+        raise _wrong(field, f"the file has {len(value.content)} bytes; at most {most} are kept.", "Make it smaller, or divide it.")
+    sort = sort_of(name)
+    if sort not in sorts:
+        raise _wrong(field, "no file of this sort is taken here.", f"Attach one of these sorts: {', '.join(sorts)}.")
+    if not SORTS[sort](value.content):
+        raise _wrong(field, f"the file is not what its name says ({sort}).", "Save it anew as what it is to be, and attach that.")
+    return Attachment(name, value.content)
+
+
 _CHECK: Mapping[str, Callable[[FieldDef, Any, Workflow, Policy], Any]] = {
     "text": _sealed, "bool": _bool, "choice": _choice, "choices": _choices, "cues": _choices, "items": _choices, "time": _time,
-    "date": _date, "risk": _risk, "tier": _tier, "persons": _persons,
+    "date": _date, "hash": _hash, "risk": _risk, "tier": _tier, "persons": _persons, "attachment": _attachment,
 }

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .case import Case
+from .deadline import day_before
 from .model import Risk, Tier
 from .policy import Policy
+from .resolve import is_within
 from .world import World
 
 Guard = Callable[[World, Case, Mapping[str, Any], str], str | None]
@@ -97,9 +99,15 @@ def _panel_if_peak(_world: World, case: Case, fields: Mapping[str, Any], risk: s
     return f"a panel of at least {least} members decides after a peak of {risk} (field members)"
 
 
-def _no_signal_since_proposal(_world: World, case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
-    pending = case.clock("handled_signal")
-    return "a new signal is not handled yet" if pending is not None else None
+def _unheard(world: World, case: Case) -> bool:
+    """Whether a clock runs that a word from outside started: nobody has said yet what follows from the word."""
+    workflow = world.procedure.workflow
+    started = (of for clock in case.clocks if clock.name in workflow.clocks for of in workflow.clocks[clock.name].once_on)
+    return any(of in workflow.moves and workflow.moves[of].signal for of in started)
+
+
+def _no_signal_since_proposal(world: World, case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
+    return "a new signal is not handled yet" if _unheard(world, case) else None
 
 
 def _no_other_open_case(world: World, _case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
@@ -140,6 +148,42 @@ def _partner_not_tried(world: World, _case: Case, fields: Mapping[str, Any], _ar
     return f"{tried[0]} was asked before: name another, or say so (field again)" if tried and not fields.get("again") else None
 
 
+def _receiver_fits(world: World, case: Case, fields: Mapping[str, Any], _argument: str) -> str | None:
+    """Whether the unit that a child is offered to is another school than its own, and is there when the child comes (field begins)."""
+    begins = fields.get("begins")
+    comes = (day_before(begins, None, world.now) if begins is not None else None) or world.now
+    home = _above(world, case)
+    if home.subject is None:
+        return "nobody knows yet who the child is: identify it first"
+    for named in world.partners.values():
+        unit = named.unit
+        if unit.ends_at is not None and unit.ends_at <= world.now:
+            return f"{unit.id} is abolished"
+        if unit.ends_at is not None and unit.ends_at <= comes:
+            return f"{unit.id} ends before the child comes"
+        if unit.begins_at is not None and unit.begins_at > comes:
+            return f"{unit.id} does not exist yet when the child comes"
+        if world.resolver.chain(home.unit).get(Tier.SCHOOL) == world.resolver.chain(unit.id).get(Tier.SCHOOL, ""):
+            return f"{unit.id} is the child's own school: between its classes a child goes by the roster (`crisis roster import`)"
+    return None
+
+
+def _home_at_addressee(world: World, case: Case, _fields: Mapping[str, Any], _argument: str) -> str | None:
+    for named in world.partners.values():
+        if not is_within(named.unit.id, case.facts.get("addressee", "")):
+            return f"{named.unit.id} is not at the school that was asked"
+        if named.unit.ends_at is not None and named.unit.ends_at <= world.now:
+            return f"{named.unit.id} is abolished"
+    return None
+
+
+def _receipt_matches(_world: World, case: Case, fields: Mapping[str, Any], _argument: str) -> str | None:
+    typed = fields.get("receipt")
+    if typed is None or typed == case.facts.get("sealed"):
+        return None
+    return "this is not the hash of what was sealed last: the receiver has another file, or one that was changed on the way"
+
+
 def _checklist_done(world: World, case: Case, _fields: Mapping[str, Any], name: str) -> str | None:
     ticked = case.facts.get(f"checklist.{name}", "").split(",")
     left = [item for item in _policy(world).checklists.get(name, {}) if item not in ticked]
@@ -162,7 +206,7 @@ GUARDS: Mapping[str, Guard] = {
     "rated": _when(lambda _w, case, _a: case.risk is not Risk.UNRATED, "the risk is not rated yet"),
     "assessed": _when(lambda _w, case, _a: "assess" in case.done, "nobody has assessed the child yet"),
     "no_signal_since_proposal": _no_signal_since_proposal,
-    "signal_pending": _when(lambda _w, case, _a: case.signal_seq == case.version or case.clock("handled_signal") is not None,
+    "signal_pending": _when(lambda world, case, _a: case.signal_seq == case.version or _unheard(world, case),
                             "no new signal came"),
     "no_holding_track": _no_holding_track,
     "tracks_handed_over_or_ended": _tracks_end_with_it,
@@ -197,6 +241,9 @@ GUARDS: Mapping[str, Guard] = {
     "escort_authorised": _escort_authorised,
     "partner_agreement_valid": _partner_agreement_valid,
     "partner_not_tried": _partner_not_tried,
+    "receiver_fits": _receiver_fits,
+    "home_at_addressee": _home_at_addressee,
+    "receipt_matches": _receipt_matches,
     "checklist_done": _checklist_done,
     "members_hold": _members_hold,
     "parent_ending": _when(lambda world, _c, _a: world.actor.is_engine, "the parent case is not over"),

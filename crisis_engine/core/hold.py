@@ -11,6 +11,7 @@ from .case import Clock
 from .deadline import day_before
 from .errors import BadInput, CommandRejected, NotFound, said
 from .pen import Pen
+from .policy import longest_pause
 from .rung import resume
 from .workflow import MoveDef
 from .world import World
@@ -78,8 +79,12 @@ def _pause(world: World, pen: Pen, clock: Clock, fields: Mapping[str, Any]) -> N
         raise CommandRejected(f"{said(reason)!r} is no reason to pause {clock.name}.", way_out=f"Reasons: {', '.join(rule.pause.reasons)}.")
     if clock.pauses >= rule.pause.times or clock.paused_until is not None:
         raise CommandRejected(f"The clock {clock.name} was paused {clock.pauses} time(s) already.", way_out="Decide on what there is.")
-    if not pen.now < until <= pen.now + rule.pause.at_most.wall:
-        raise CommandRejected(f"A pause lasts {rule.pause.at_most} at most and ends in the future.",
+    longest = pen.now + longest_pause(pen.procedure.policy, rule, pen.case.risk, clock.pauses)
+    if longest <= pen.now:
+        raise CommandRejected(f"All pauses of {clock.name} together last {pen.procedure.policy.pause[pen.case.risk]} at most.",
+                              way_out="Decide on what there is.")
+    if not pen.now < until <= longest:
+        raise CommandRejected(f"A pause may last until {longest.astimezone(CHINA).isoformat()} at most, and not into the past.",
                               way_out="Give a nearer --field until=….")
     pen.add(ev.ClockPaused, by=world.actor.id, clock=clock.name, n=clock.n, reason=reason, until=until)
 

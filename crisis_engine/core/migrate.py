@@ -85,7 +85,7 @@ def _stands(clock: Clock) -> tuple[object, ...]:
 def _take(pen: Pen, clock: Clock, old: Procedure, due_at: datetime | None = None) -> None:
     """Let a running clock go on by the numbers of the pen's procedure; nothing is written where nothing changes."""
     case, policy = pen.case, pen.procedure.policy
-    steps, before = Steps.of(policy, clock.name, case.risk), Steps.of(old.policy, clock.name, case.risk)
+    steps, before = pen.procedure.steps(clock.name, case.risk), old.steps(clock.name, case.risk)
     rule, calendar = policy.clocks[clock.name], pen.resolver.calendar
     due = budget(rule, case.risk, clock.armed_at, calendar, case.unit, again=clock.n > 1, dismissal=None)
     stood = clock.due_at if due_at is None else due_at

@@ -18,7 +18,7 @@ from .pen import Pen
 from .policy import Policy
 from .resolve import Found
 from .settle import arm, bring_nearer, lead_of, raise_tier, settle
-from .track import end_with, follow, meet_parent, open_named, open_own, parent_of
+from .track import end_with, follow, meet_parent, open_named, open_own, parent_of, rehome
 from .workflow import MoveDef, Workflow, tier_ladder
 from .world import World
 
@@ -27,7 +27,7 @@ REPORTER = "reporter"
 
 
 def secret_of(fields: Mapping[str, Any], **more: object) -> dict[str, Any]:
-    """Return the fields as they are sealed: text, numbers, lists; no objects."""
+    """Return the fields as they are sealed: text, numbers, lists; an attachment stays one until it has its place in the log."""
     return {name: _plain(value) for name, value in {**fields, **more}.items()}
 
 
@@ -101,6 +101,8 @@ def _move_parent(world: World, pen: Pen, move: MoveDef, fields: Mapping[str, Any
     _set_facts(world, above, _Value(move, fields, move.sets_parent))
     if above.case.recused - pen.case.recused:
         _recuse(pen, sorted(above.case.recused))
+    if (unit := _Value(move, fields, move.sets_parent)("unit")) is not None:
+        rehome(above, str(unit))
     return above
 
 
@@ -236,7 +238,7 @@ def _lower_to(pen: Pen, tier: Tier) -> None:
 
 
 def _set_facts(world: World, pen: Pen, value: _Value) -> None:
-    for name in ("guardian", "addressee"):
+    for name in ("guardian", "addressee", "recipient", "sealed"):
         known = value(name)
         if name == "addressee" and known == "none":
             known = "" if pen.case.facts.get(name) else None   # sent back: it is nobody's any more

@@ -166,6 +166,7 @@ ORDERS: Mapping[str, Order] = {
     "clock.*.remind": EARLIER,
     "ladder.*": LADDER,
     "hold": SHORTER,
+    "pause": SHORTER,
     "terminal.every": SHORTER,
     "closure.by_peak": DEEPER,
     "closure.sample": MORE,
@@ -192,8 +193,15 @@ def lines_of(policy: Policy) -> Iterator[Line]:
         yield Line(f"clock.{name}.remind", EARLIER, rule.remind)
     for name, rungs in policy.ladders.items():
         yield Line(f"ladder.{name}", LADDER, rungs)
-    yield from (Line(f"hold.{risk}", SHORTER, span) for risk, span in policy.hold.items())
+    for key, spans in (("hold", policy.hold), ("pause", policy.pause)):
+        yield from (Line(f"{key}.{risk}", SHORTER, span) for risk, span in spans.items())
     yield Line("terminal.every", SHORTER, policy.terminal_every)
     yield from (Line(f"closure.by_peak.{risk}", DEEPER, depth) for risk, depth in policy.closure_by_peak.items())
     yield from (Line(f"closure.sample.{risk}", MORE, percent) for risk, percent in policy.sample.items())
     yield from (Line(f"closure.stable_for.{risk}", LONGER, span) for risk, span in policy.stable_for.items())
+
+
+def looser_lines(own: Policy, base: Policy) -> list[str]:
+    """Return the keys whose value asks less in one policy than in the other, in the order of the file; of what one of them lacks, none."""
+    mine = {line.key: line.value for line in lines_of(own)}
+    return [key for key, order, value in lines_of(base) if key in mine and order.compare(mine[key], value) is Verdict.LOOSER]

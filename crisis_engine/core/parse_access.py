@@ -10,10 +10,10 @@ from .parse_table import Table, nearest
 from .policy import Access, AccessRole, ActionRule
 
 ACTIONS: tuple[str, ...] = (
-    "case.read", "case.list", "case.count", "case.act", "case.open", "case.link", "case.reporter", "roster.read", "roster.change",
-    "calendar.publish", "glass.break", "audit.reads", "audit.own", "audit.verify", "audit.seal", "audit.cosign", "audit.export",
-    "key.status", "key.rotate", "erase.propose", "erase.confirm", "hold.place", "hold.lift", "subject.export", "compliance.pack",
-    "notice.manage", "procedure.migrate", "definitions.backtest",
+    "case.read", "case.list", "case.count", "case.act", "case.open", "case.link", "case.reporter", "case.print", "roster.read",
+    "roster.change", "calendar.publish", "glass.break", "audit.reads", "audit.own", "audit.verify", "audit.seal",
+    "audit.cosign", "audit.export", "key.status", "key.rotate", "erase.propose", "erase.confirm", "hold.place", "hold.lift",
+    "subject.export", "compliance.pack", "notice.manage", "procedure.migrate", "definitions.backtest", "clock.trust",
 )
 """Everything that a person can ask of the engine; an access file says of each who may."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import TypeVar
 
 from .calendar import Span, parse_offset
@@ -14,7 +15,7 @@ from .workflow import Label
 DEPTHS = ("county", "city_one", "city_panel")
 """How deep a closure goes, the shallowest first: the county closes, one person of the city does, the city's panel does."""
 
-TRUSTED = ("cue", "risk", "ladder", "hold", "terminal", "closure")
+TRUSTED = ("cue", "risk", "ladder", "hold", "pause", "terminal", "closure")
 """The tables of numbers beside the clocks; each has its own source and mark."""
 
 PUPILS = frozenset({"peer", "student"})
@@ -25,6 +26,8 @@ _TIERS = tuple(tier.value for tier in Tier)
 _ALWAYS_TWO = frozenset({Risk.RED, Risk.ORANGE})
 PERCENT_MOST = 100
 TIMES_MOST = 9
+PUT_OFF_MOST = timedelta(days=30)
+"""The longest that any policy may let a hold or a pause put off what comes next; our design."""
 
 T = TypeVar("T")
 
@@ -51,9 +54,8 @@ def parse_policy(doc: Mapping[str, object], file: str) -> Policy:
     ladders = _ladders(_trusted(top, "ladder"))
     clock = top.table("clock")
     clocks = {name: _clock(clock.table(name), ladders, counts_as) for name in clock.names()}
-    hold = _trusted(top, "hold")
-    holds = _by_risk(hold, counts_as, Table.wall_span)
-    hold.close()
+    holds, pauses = (_put_off(_trusted(top, name), counts_as) for name in ("hold", "pause"))
+    _check_pauses(clock, clocks, pauses)
     terminal = _trusted(top, "terminal")
     terminal_to, terminal_every = _people(terminal, "to"), terminal.wall_span("every")
     terminal.close()
@@ -75,6 +77,7 @@ def parse_policy(doc: Mapping[str, object], file: str) -> Policy:
         clocks=clocks,
         ladders=ladders,
         hold=holds,
+        pause=pauses,
         instead=_instead(top.table("instead")),
         holder=_holders(top.table("holder"), complete=True),
         counterpart=_counterparts(top.table("counterpart")),
@@ -132,6 +135,26 @@ def _budget_span(table: Table, name: str) -> Span:
     if not span.amount:
         table.refuse("a budget of no time.", name, way_out='Write how long it may take, such as "15m".')
     return span
+
+
+def _put_off(table: Table, counts_as: Risk) -> dict[Risk, Span]:
+    """Return for each risk the longest that something may be put off; nowhere so long that a child is out of sight."""
+    found = _by_risk(table, counts_as, Table.wall_span)
+    for risk, span in found.items():
+        if span.wall > PUT_OFF_MOST:
+            table.refuse(f"{span} is longer than anything may be put off.", risk.value, way_out=f"Write at most {PUT_OFF_MOST.days}d.")
+    table.close()
+    return found
+
+
+def _check_pauses(clocks: Table, rules: Mapping[str, ClockRule], longest: Mapping[Risk, Span]) -> None:
+    """Refuse a clock whose pauses could together last longer than the policy lets them at any risk."""
+    most = max(longest.values(), key=lambda span: span.wall)
+    for name, rule in rules.items():
+        if rule.pause is not None and rule.pause.at_most.wall * rule.pause.times > most.wall:
+            times = f", {rule.pause.times} times," if rule.pause.times > 1 else ""
+            clocks.table(name).table("pause").refuse(f"{rule.pause.at_most}{times} is longer than [pause] allows at any risk.", "at_most",
+                                                     way_out=f"Write at most {most} for all pauses of a clock together.")
 
 
 # ---- clocks and ladders ---------------------------------------------------------------------------------------------------

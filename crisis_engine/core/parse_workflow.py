@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .model import PARTNER_SORTS, Risk, Tier
+from .attachment import BYTES_LIMIT, SORTS
+from .model import PARTNER_SORTS, UNIT_KINDS, Risk, Tier
+from .parse_document import document_names, parse_documents
 from .parse_table import Table
 from .workflow import ClockDef, DangerDef, FieldDef, Label, MoveDef, Stage, TrackDef, Workflow
 
@@ -27,6 +29,8 @@ FIELD_TYPES = frozenset(
         "case",
         "cues",
         "items",
+        "attachment",
+        "hash",
     ]
 )
 FINALS = ("closed", "excluded", "ended", "merged")
@@ -52,17 +56,24 @@ SETS: Mapping[str, tuple[tuple[object, ...], frozenset[str]]] = {
     "resume": ((True,), frozenset()),
     "stay_until": ((), frozenset({"time"})),
     "addressee": (("none",), frozenset({"unit", "person", "persons"})),
+    "recipient": ((), frozenset({"hash"})),
+    "sealed": ((), frozenset({"hash"})),
 }
 """What a move may set: the fixed values of each key, and the types of field that it may be taken from."""
 
-SETS_PARENT = {key: SETS[key] for key in ("guardian", "recused")}
-"""What a track's move may set on its parent: facts and recusals of the child, which both cases share."""
+SETS_PARENT = {**{key: SETS[key] for key in ("guardian", "recused")}, "unit": ((), frozenset({"unit"}))}
+"""What a track's move may set on its parent: facts and recusals of the child, which both cases share, and to which unit the child went."""
+
+GRADUATES = ("unit", "unknown", "leaves_city")
+"""Where a child of a leaving class can go: to a unit, nobody knows yet, out of the city."""
 
 _TIERS = tuple(tier.value for tier in Tier)
 _ABOUT_ONE_CLOCK = ("hold", "pause", "resume")
 SECRECY_MOST = 4
 ITEMS_MOST = 100
 CHARACTERS_MOST = 100_000
+SORTS_OF: Mapping[str, tuple[str, ...]] = {"unit": (*PARTNER_SORTS, *UNIT_KINDS), "attachment": tuple(SORTS)}
+"""Types of field whose `of` is a list: of which sorts a partner, of which kinds a unit, of which sorts a file may be."""
 
 
 def parse_workflow(doc: Mapping[str, object], file: str) -> Workflow:
@@ -79,7 +90,7 @@ def parse_workflow(doc: Mapping[str, object], file: str) -> Workflow:
     for name in RESERVED.intersection(move_names):
         top.table("move").refuse("this word answers a proposal in every workflow.", name, way_out="Give the move another name.")
     clocks = {name: _clock(top.table("clock").table(name), name, stages, sets, move_names) for name in clock_names}
-    reader = _MoveReader(top, stages=stages, sets=sets, clocks=clock_names, choices=choices)
+    reader = _MoveReader(top, stages=stages, sets=sets, clocks=clock_names, choices=choices, documents=document_names(top))
     moves = {name: reader.move(top.table("move").table(name), name) for name in move_names}
     workflow = Workflow(
         name=top.word("name"),
@@ -98,6 +109,8 @@ def parse_workflow(doc: Mapping[str, object], file: str) -> Workflow:
         parents=top.words("parent"),
         end_with_parent=top.one_of("end_with_parent", PARENT_ENDS) if top.has("end_with_parent") else None,
         tracks=_tracks(top.table_or_none("track"), move_names),
+        documents=parse_documents(top, moves, sets["open"], stages),
+        graduates=_graduates(top.table_or_none("graduates"), move_names),
     )
     top.close()
     return workflow
@@ -218,6 +231,14 @@ def _tracks(table: Table | None, moves: tuple[str, ...]) -> Mapping[str, TrackDe
     return tracks
 
 
+def _graduates(table: Table | None, moves: tuple[str, ...]) -> Mapping[str, str]:
+    if table is None:
+        return {}
+    found = {name: table.one_of(name, moves) for name in GRADUATES}
+    table.close()
+    return found
+
+
 def _danger(table: Table | None) -> DangerDef | None:
     if table is None:
         return None
@@ -227,6 +248,9 @@ def _danger(table: Table | None) -> DangerDef | None:
         tells=table.words("tells"),
         shows=table.texts("shows"),
     )
+    for name, said in (("tells", danger.tells), ("shows", danger.shows)):
+        if not said:
+            table.refuse("a danger of which nobody hears, or without a number to call.", name, way_out="Name roles, and numbers such as 110.")
     table.close()
     return danger
 
@@ -242,8 +266,9 @@ class _MoveReader:
         sets: Mapping[str, frozenset[str]],
         clocks: tuple[str, ...],
         choices: Mapping[str, object],
+        documents: tuple[str, ...],
     ) -> None:
-        self.stages, self.sets, self.clocks, self.choices = stages, sets, clocks, choices
+        self.stages, self.sets, self.clocks, self.choices, self.documents = stages, sets, clocks, choices, documents
         labels = top.table_or_none("field_label")
         self.labels = {name: labels.label(name) for name in labels.names()} if labels else {}
         forms = top.table_or_none("forms")
@@ -277,6 +302,7 @@ class _MoveReader:
             opens=table.texts("opens"),
             tells=table.words("tells"),
             shows=table.texts("shows"),
+            prints=table.one_of("prints", self.documents) if table.has("prints") else None,
             checklist=table.word("checklist") if table.has("checklist") else None,
             instead=table.flag("instead"),
             up=table.flag("up"),
@@ -308,11 +334,11 @@ class _MoveReader:
         else:
             label = self.labels[name]
         kind = table.one_of("type", FIELD_TYPES)
-        sorts = table.some_of("of", PARTNER_SORTS) if kind == "unit" else ()
+        sorts = table.some_of("of", SORTS_OF[kind]) if kind in SORTS_OF else ()
         if kind == "items":
             of: str | None = table.word("of")   # a checklist of the policy
         else:
-            of = table.one_of("of", self.choices) if kind != "unit" and (table.has("of") or kind in {"choice", "choices"}) else None
+            of = table.one_of("of", self.choices) if kind not in SORTS_OF and (table.has("of") or kind in {"choice", "choices"}) else None
         field = FieldDef(
             name=name,
             type=kind,
@@ -322,7 +348,7 @@ class _MoveReader:
             required=table.flag("required"),
             secrecy=table.number("secrecy", 0, SECRECY_MOST),
             least=table.number("min", 1, ITEMS_MOST) if table.has("min") else None,
-            most=table.number("max", 1, CHARACTERS_MOST) if table.has("max") else None,
+            most=table.number("max", 1, BYTES_LIMIT if kind == "attachment" else CHARACTERS_MOST) if table.has("max") else None,
         )
         table.close()
         return field

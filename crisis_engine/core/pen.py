@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from .attachment import Kept, kept
 from .calendar import parse_hours
 from .case import Case
 from .events import ClockArmed, Event, Notice, RungFired, Told
@@ -21,7 +22,8 @@ class Pen:
     """Collects what one decision does to one case. Nothing outside changes until the store appends it."""
 
     __slots__ = (
-        "before", "bounds", "by", "case", "events", "heard", "met", "notices", "now", "number", "procedure", "resolver", "triggers",
+        "attached", "before", "bounds", "by", "case", "events", "heard", "met", "notices", "now", "number", "procedure", "resolver",
+        "triggers",
     )
 
     def __init__(self, case: Case | None, number: str, procedure: Procedure, resolver: Resolver, by: str, now: datetime) -> None:
@@ -35,6 +37,7 @@ class Pen:
         self.now = max(now, case.last_at) if case is not None else now
         self.events: list[Event] = []
         self.notices: list[Notice] = []
+        self.attached: list[Kept] = []              # files of these events, for the store
         self.heard: set[str] = set()                # who has a notice of this sweep already: each person is told once
         self.triggers: set[str] = set()             # moves made and built-in words, which start `once` clocks
         self.met: set[str] = set()                  # clocks that a move met
@@ -46,7 +49,9 @@ class Pen:
     def add(self, kind: type[Event], secret: Mapping[str, Any] | None = None, *, by: str | None = None, **fields: Any) -> Event:  # noqa: ANN401 - header fields of the event's own class
         """Write one event and evolve the case by it."""
         seq = 1 if self.case is None else self.case.version + 1
-        event = kind(case=self.number, seq=seq, at=self.now, by=by or self.by, secret=secret or {}, **fields)
+        secret, attached = kept(secret, seq) if secret else ({}, ())
+        self.attached += attached
+        event = kind(case=self.number, seq=seq, at=self.now, by=by or self.by, secret=secret, **fields)
         self.put(event)
         return event
 

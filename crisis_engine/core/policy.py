@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from .calendar import Span
 from .model import Risk, Tier
@@ -78,6 +79,7 @@ class Policy:
     clocks: Mapping[str, ClockRule]
     ladders: Mapping[str, tuple[Rung, ...]]
     hold: Mapping[Risk, Span]                  # the longest that `take_in_hand` (催办) may hold a ladder
+    pause: Mapping[Risk, Span]                 # the longest that all pauses of one paper clock together may put it off
     instead: Mapping[str, tuple[str, ...]]     # who stands in for whom, before the next level is asked
     holder: Mapping[Tier, str]                 # the role that answers at each tier; a pupil never does
     counterpart: Mapping[str, Mapping[Tier, str]]  # after take_over: the same work at another level
@@ -100,6 +102,17 @@ class Policy:
     def id(self) -> str:
         """Name and version: `default_v1`."""
         return f"{self.name}_v{self.version}"
+
+
+def longest_pause(policy: Policy, rule: ClockRule, risk: Risk, pauses: int) -> timedelta:
+    """Return for how long a clock may be paused now: once as its own rule says, all its pauses together as the policy says at this risk.
+
+    Earlier ones count as if each had lasted as long as it might; nothing where the clock never stands still.
+    """
+    if rule.pause is None:
+        return timedelta()
+    once = rule.pause.at_most.wall
+    return max(timedelta(), min(once, policy.pause[risk].wall - once * pauses))
 
 
 def counts_as(policy: Policy, risk: Risk) -> Risk:

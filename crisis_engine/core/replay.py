@@ -3,7 +3,7 @@
 Precisely: what people did (words, moves, proposals and their answers, ratings, danger, facts, recusals, holds and pauses, levels that they
 raised or lowered) is taken from the log at its times. All else is left out and decided anew by the core under the other policy: which
 clocks run, by when they are due, who must meet them, which rungs fire when, whom they tell, how far they raise. A clock is met by the
-same act that met it. What is due at the instant of an act fires before it. Who is found is found in today's roster as of that time,
+same act that met it; a hold or a pause lasts no longer than that policy lets it. What is due at the instant of an act fires before it. Who is found is found in today's roster as of that time,
 days are counted on today's calendar, and the last look is at `until`. Nobody in a replay does anything differently because a rung
 fired earlier or later: it says what the new numbers would have made of the old behaviour, not how people would have behaved.
 """
@@ -22,6 +22,7 @@ from .case import Case
 from .deadline import Due
 from .model import Tier
 from .pen import Pen
+from .policy import longest_pause
 from .procedure import Procedure
 from .resolve import Resolver
 from .rung import fire_due, resume
@@ -31,7 +32,7 @@ _ANSWERED = {"confirmed", "declined", "withdrawn"}
 _TAKEN = (
     ev.Opened, ev.Moved, ev.RiskRaised, ev.RiskLowered, ev.DangerBegan, ev.DangerEnded, ev.TierRaised, ev.TierLowered, ev.LeadChanged,
     ev.FactSet, ev.SubjectSet, ev.PersonRecused, ev.ClockHeld, ev.ClockPaused, ev.ClockResumed, ev.Proposed, ev.ProposalEnded, ev.Linked,
-    ev.GlassBroken, ev.TrackMoved, ev.ParentSet,
+    ev.GlassBroken, ev.TrackMoved, ev.ParentSet, ev.UnitSet,
 )
 _LOOKED = (ev.HandedOver, ev.AnswererChanged)
 
@@ -281,13 +282,18 @@ def _track_moved(pen: Pen, event: ev.TrackMoved) -> None:
 def _held(pen: Pen, event: ev.ClockHeld) -> None:
     running = pen.case.clock(event.clock)
     if running is not None and running.due_at <= pen.now < event.until and running.paused_until is None:
-        _copy(pen, event, n=running.n, next_at=max(running.next_at, event.until))
+        until = min(event.until, pen.now + pen.procedure.policy.hold[pen.case.risk].wall)
+        _copy(pen, event, n=running.n, until=until, next_at=max(running.next_at, until))
 
 
 def _paused(pen: Pen, event: ev.ClockPaused) -> None:
     running = pen.case.clock(event.clock)
-    if running is not None and running.paused_until is None and event.until > pen.now:
-        _copy(pen, event, n=running.n)
+    if running is None or running.paused_until is not None or event.until <= pen.now:
+        return
+    policy = pen.procedure.policy
+    longest = longest_pause(policy, policy.clocks[event.clock], pen.case.risk, running.pauses)
+    if longest:
+        _copy(pen, event, n=running.n, until=min(event.until, pen.now + longest))
 
 
 def _resumed(pen: Pen, event: ev.ClockResumed) -> None:

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from .calendar import Span
 
-KEPT = ("case", "subject", "receipt", "read_log")
-"""What has a term: a closed case's secrets, a child's row of the roster, a receipt, the read log."""
+KEPT = ("case", "subject", "receipt", "read_log", "message")
+"""What has a term: a closed case's secrets, a child's row of the roster, a receipt, the read log, messages and digests that went out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from .deadline import Due, budget, nearer, sooner
 from .guard import is_raised
 from .model import Tier
 from .pen import Pen
-from .policy import Policy
+from .policy import Policy, longest_pause
 from .resolve import Found, Resolver
 from .workflow import ClockDef, Workflow, tier_ladder
 
@@ -137,6 +137,8 @@ def _start(pen: Pen, owed: dict[tuple[str, str], list[tuple[ClockDef, Found, dat
             hand_over(pen, definition, clock)
             if _triggered(pen, definition) or "risk_raised" in pen.triggers:
                 bring_nearer(pen, clock, _budget(pen, definition, clock.n > 1), "signal" if _triggered(pen, definition) else "risk")
+            if "risk_raised" in pen.triggers:
+                _cut_short(pen, definition.name)
 
 
 def _budget(pen: Pen, definition: ClockDef, again: bool) -> Due:  # noqa: FBT001 - read by name at both callers
@@ -223,6 +225,20 @@ def bring_nearer(pen: Pen, clock: Clock, due: Due, why: str) -> None:
                 ev.ClockMoved, clock=clock.name, n=clock.n, due_at=clock.due_at, next_at=next_at, rung=clock.rung, why=why,
                 cap_at=clock.cap_at, provisional=clock.provisional,
             )
+
+
+def _cut_short(pen: Pen, name: str) -> None:
+    """End a hold or a pause that a lower risk allowed as soon as the higher one asks, counted from now."""
+    clock, case, policy = pen.case.clock(name), pen.case, pen.procedure.policy
+    if clock is None or (clock.held_until is None and clock.paused_until is None):
+        return
+    if clock.paused_until is not None:
+        next_at = pen.now + longest_pause(policy, policy.clocks[name], case.risk, clock.pauses - 1)
+    else:
+        next_at = max(sooner(clock, pen.procedure.steps(name, case.risk), pen.now), pen.now + policy.hold[case.risk].wall)
+    if next_at < clock.next_at:
+        pen.add(ev.ClockMoved, clock=name, n=clock.n, due_at=clock.due_at, next_at=next_at, rung=clock.rung, why="risk",
+                cap_at=clock.cap_at, provisional=clock.provisional)
 
 
 def reproject(pen: Pen, clock: Clock) -> None:

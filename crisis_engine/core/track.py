@@ -7,8 +7,9 @@ from typing import Any
 
 from . import events as ev
 from .case import Case
+from .deadline import sooner
 from .errors import BadInput, CommandRejected, said
-from .model import higher_tier
+from .model import Tier, higher_tier
 from .pen import Pen
 from .procedure import Procedure
 from .workflow import MoveDef, Workflow
@@ -19,9 +20,12 @@ Track = tuple[Case, Procedure]
 
 def may_open(workflow: Workflow, case: Case | None, moves: Collection[str], fields: Mapping[str, Any]) -> list[str]:
     """Return the tracks that these moves could open by themselves: whoever gathers a world looks these up, and no others."""
+    if not workflow.tracks:
+        return []
+    made = {*moves, *_engine_moves(workflow)}
     return [
         track.name for track in workflow.tracks.values()
-        if set(track.on) & {*moves, *_engine_moves(workflow)} or set(track.cues) & _listed(fields.get("cues"))
+        if set(track.on) & made or set(track.cues) & _listed(fields.get("cues"))
         or (track.from_risk is not None and (case is None or case.peak.rank < track.from_risk.rank))
     ]
 
@@ -116,6 +120,32 @@ def meet_parent(above: Pen, clocks: Collection[str]) -> None:
         above.met |= set(running)
 
 
+def rehome(pen: Pen, unit: str) -> None:
+    """Let a case go to another unit with its child; what runs stays due as it was, and whoever must do it is found there when it settles.
+
+    What people of the old place proposed is void, unless they answer for the new one too; what they took in hand climbs again. Across a
+    county's border the old county leads no longer, and the new one is told.
+    """
+    old, new = pen.resolver.chain(pen.case.unit), pen.resolver.chain(unit)
+    if unit == pen.case.unit:
+        return
+    pen.add(ev.UnitSet, unit=unit)
+    there = {duty.person for place in new.values() for duty in pen.resolver.roster.duties.get(place, ()) if pen.resolver.is_present(duty)}
+    for proposal in pen.case.proposals:
+        if proposal.by not in there:
+            pen.add(ev.ProposalEnded, by="engine", proposal=proposal.id, how="voided")
+    for clock in pen.case.clocks:
+        if clock.held_until is not None and old.get(clock.held_at[-1]) != new.get(clock.held_at[-1]):   # who took it in hand is gone
+            next_at = sooner(clock, pen.procedure.steps(clock.name, pen.case.risk), pen.now)
+            pen.add(ev.ClockMoved, by="engine", clock=clock.name, n=clock.n, due_at=clock.due_at, next_at=min(clock.next_at, next_at),
+                    rung=clock.rung, why="unit", cap_at=clock.cap_at, provisional=clock.provisional)
+    if old.get(Tier.COUNTY) != new.get(Tier.COUNTY):
+        if pen.case.lead is Tier.COUNTY:
+            pen.add(ev.LeadChanged, lead=None)
+        if Tier.COUNTY in new:
+            pen.tell(pen.procedure.policy.holder[Tier.COUNTY], "case", "told")
+
+
 # ---- following and ending -------------------------------------------------------------------------------------------------------------
 
 
@@ -124,9 +154,11 @@ def follow(
 ) -> list[Pen]:
     """Let tracks follow their case: whom it concerns they concern too, and what became more dangerous is so there too.
 
-    `child` is who it turned out to be about: the work stays where it began. `parent` is the case that took it over.
+    `child` is who it turned out to be about: the work stays where it began. `parent` is the case that took it over. Where the child
+    went to another unit, the tracks go along.
     """
     pens = []
+    moved = any(isinstance(event, ev.UnitSet) for event in pen.events)
     rose = pen.before is not None and pen.case.risk.rank > pen.before.risk.rank
     for case, procedure in tracks:
         other = Pen(case, case.number, procedure, world.resolver, pen.by, world.now)
@@ -139,6 +171,8 @@ def follow(
             other.add(ev.SubjectSet, subject=child, unit=case.unit)
         if parent is not None:
             other.add(ev.ParentSet, parent=parent)
+        if moved:
+            rehome(other, pen.case.unit)
         if other.events:
             pens.append(other)
     return pens
@@ -155,6 +189,8 @@ def end_with(world: World, pen: Pen, *, second: str | None) -> list[Pen]:
         two = second is not None and pen.case.final == "ended"
         if move is not None and (two or not stage.holds):
             other = Pen(case, case.number, procedure, world.resolver, "engine", world.now)
+            if move.sets.get("addressee") == "none" and case.facts.get("addressee"):
+                other.add(ev.FactSet, name="addressee", value="")   # what was sent somewhere is nobody's any more
             to = procedure.graph.step(case.stage, move.name)
             other.add(ev.Moved, move=move.name, origin=case.stage, to=to, final=procedure.workflow.stages[to].final)
             other.triggers.add(move.name)

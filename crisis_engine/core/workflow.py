@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from .document import DocumentDef
 from .errors import CommandRejected
 from .model import TIERS, Risk, Tier
 
@@ -57,14 +58,14 @@ class FieldDef:
     """One field of a form: its type, and the secrecy tier (0-4) that a reader needs."""
 
     name: str
-    type: str            # text bool choice choices time date risk tier persons person subject clock move unit case cues
+    type: str            # text bool choice choices time date risk tier persons person subject clock move unit case cues items hash attachment
     label: Label
     of: str | None = None
-    sorts: tuple[str, ...] = ()   # of a `unit`: partners of these sorts alone (core/model.py PARTNER_SORTS)
+    sorts: tuple[str, ...] = ()   # of a `unit`: partners of these sorts, units of these kinds (PARTNER_SORTS, UNIT_KINDS); of an `attachment`: such files
     required: bool = False
     secrecy: int = 2
     least: int | None = None      # `min`: fewest items of a list
-    most: int | None = None       # `max`: most characters of a text
+    most: int | None = None       # `max`: most characters of a text, most bytes of an attachment
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class MoveDef:
     opens: tuple[str, ...] = ()            # tracks, by workflow name or "field:NAME"
     tells: tuple[str, ...] = ()            # roles told beside the clocks' holders
     shows: tuple[str, ...] = ()            # telephone numbers shown to whoever makes it
+    prints: str | None = None              # a document that may be printed from here on
     checklist: str | None = None           # a checklist of the policy that begins anew with this move
     instead: bool = False                  # stand-ins of the roles in `by` may make it (policy: instead)
     up: bool = False                       # roles of `by` found at a higher level of the case's path may make it too
@@ -150,6 +152,8 @@ class Workflow:
     end_with_parent: str | None = None         # "close": a settled track closes with its parent; "hold": the parent waits
     source: str = ""
     tracks: Mapping[str, TrackDef] = field(default_factory=dict)   # those that open by themselves beside its cases
+    documents: Mapping[str, DocumentDef] = field(default_factory=dict)   # what its moves print
+    graduates: Mapping[str, str] = field(default_factory=dict)     # which of its moves follows the opening when a class leaves, by whereto
 
     @property
     def id(self) -> str:

@@ -17,9 +17,10 @@ from crisis_engine.store.daemon import Living, Pulse
 from crisis_engine.store.migrate import HEAD, REVISIONS
 
 from .log import tell
+from .memory import give_back
 from .meter import Meter
 from .pace import BatchPace
-from .rule import GRACE, Anchor, first_anchor, further, is_off, look, others_living, place_among, rest, steps_aside
+from .rule import GRACE, Anchor, first_anchor, forgotten, further, is_off, look, others_living, period_of, place_among, rest, steps_aside
 from .settings import Settings
 from .vitals import WORKING, Vitals
 from .worker import Workers
@@ -34,8 +35,14 @@ SEEN_IDLE = 60.0
 BACKLOG = 5_000
 """So many due cases are worth more processes than one: a process needs half a second to begin."""
 
-SMALL_CACHE, LARGE_CACHE = 32, 256
+SMALL_CACHE, LARGE_CACHE = 8, 256
 """Megabytes of the database that a connection keeps in memory on SQLite: while rungs fire one by one, and while a backlog is drained."""
+
+FEW_UNITS, MANY_UNITS = 10_000, 200_000
+"""Units of the roster that are kept in memory with their people: while rungs fire one by one, and while a backlog is drained."""
+
+PARKED = "clock_parked"
+"""What the operators are told where a clock is not believed: until somebody looks at it, nothing fires here."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
 """Seconds between two tries to reach a database that is away."""
@@ -61,7 +68,8 @@ class Clockwork:
         self.line = self.anchor
         self.me = Living(token_hex(6), socket.gethostname(), os.getpid(), settings.version, HEAD, self.definitions, now, now, now)
         self._swept = 0.0
-        self._told_step = 0.0
+        self._parked_on = ""     # the day on which the operators were told last that the clock is not believed
+        self._word = settings.started_by if settings.trust_clock else ""   # whose word the clock of this start is believed by
 
     # ---- the round --------------------------------------------------------------------------------------------------
 
@@ -86,10 +94,13 @@ class Clockwork:
             now = self.engine.now()
         except BadInput:   # a clock that says 1970 or 2150 is none
             self._enter("clock")
+            self._parked(pulse)
             return 1.0
         vitals.round_at = now
         why = self._why_not(pulse, now)
         self._enter(why or WORKING)
+        if why == "clock":
+            self._parked(pulse)
         if why:
             return max(self.settings.poll, 1.0)
         grace = GRACE if vitals.place[0] else timedelta()
@@ -103,8 +114,12 @@ class Clockwork:
 
     def _sweep(self, now: datetime) -> bool:
         """Sweep; return whether anything was written. A large backlog is divided with processes of its own."""
+        before = self.backlog
         with self.store.reading() as tx:
             self.backlog = tx.due_count(now, BACKLOG) >= BACKLOG
+        self.engine.remember(MANY_UNITS if self.backlog else FEW_UNITS)
+        if before and not self.backlog:
+            give_back()
         if self.workers.most > 1:
             self.workers.help(large=self.backlog)
         report = self.engine.sweep(pace=self.pace, share=self.workers.share)
@@ -153,6 +168,18 @@ class Clockwork:
             except CrisisError as error:   # a notice that cannot be written must not keep what is due from firing
                 tell("error", "daemon.step_untold", reason=error.message)
 
+    def measured(self) -> datetime:
+        """Return the time as the stopwatch measured it on from the furthest that the clock was believed: never ahead of the right one."""
+        return self.line.expected(time.monotonic())
+
+    def _parked(self, pulse: Pulse) -> None:
+        """Tell the operators that this clock is not believed: once a day among all daemons, by the time that was measured."""
+        now = self.measured()
+        day = period_of(PARKED, now)
+        if pulse.due_at is not None and day != self._parked_on:   # a notice goes under the number of an open case
+            self.engine.tell_operators(PARKED, now, once_in=day, by=self.me.id)
+            self._parked_on = day
+
     def _enter(self, state: str) -> None:
         before, self.vitals.state = self.vitals.state, state
         self.meter.working.set(state == WORKING)
@@ -189,12 +216,18 @@ class Clockwork:
         now = self.engine.now()
         with self.store.writing() as tx:
             seen = tx.first_seen(self.definitions, self.me.id, now)
-            others = others_living(self.me.id, tx.daemons(), now)
+            known = tx.daemons()
+            others = others_living(self.me.id, known, now)
             self.me = replace(self.me, definitions=self.definitions, definitions_at=seen)
             self.vitals.aside = steps_aside(self.me, others, REVISIONS)
             state = self.vitals.aside or self.vitals.state
             self.me = replace(self.me, beat_at=now, round_at=self.vitals.round_at, success_at=self.vitals.success_at, state=state)
             tx.put_daemon(self.me)
+            if self._word:
+                tx.put_clock_word(now, self._word)
+                self._word = ""
+            for silent in forgotten(self.me.id, known, now):
+                tx.forget_daemon(silent)
             if state == WORKING and self.vitals.success_at is not None:
                 tx.heartbeat("daemon", self.vitals.success_at)
         self.vitals.place = place_among(self.me, others) if state == WORKING else (0, 1)

@@ -11,11 +11,12 @@ from crisis_engine.core.calendar import CHINA
 from crisis_engine.core.errors import CrisisError, StoreError
 from crisis_engine.doctor import PATIENCE
 
-from .clockwork import Clockwork
+from .clockwork import PARKED, Clockwork
 from .log import tell
+from .memory import give_back
 from .ping import fetch
 from .rule import period_of
-from .vitals import WORKING
+from .vitals import AHEAD, KEPT_LONG, WORKING, Keeper
 
 STALE = timedelta(minutes=10)
 """A periodic job that was claimed so long ago and is not done is claimed again: whoever had it failed or died (D)."""
@@ -25,6 +26,9 @@ KEYS, PRESENCES, DONE, SILENT = timedelta(days=30), timedelta(days=90), timedelt
 
 SENT_IDLE = 60.0
 """Seconds after which the outbox is looked through though nothing in it is due."""
+
+PARKED_EVERY = 10.0
+"""Seconds between two tries to tell that the clock is not believed."""
 
 BESIDE, FEW = 2.0, 100
 """While a large backlog is swept, so many messages are sent every so many seconds: whoever is owed one hears that something is up."""
@@ -46,6 +50,7 @@ class Jobs:
         self._owed = False       # a digest was made, and stands in no index of what is to be sent
         self._ping_fails = False
         self._said: dict[str, str] = {}
+        self._keeper_said = 0.0  # since when the keeper of the lock has it who was told of last
 
     @property
     def allowed(self) -> bool:
@@ -57,6 +62,8 @@ class Jobs:
     def deliver(self) -> None:
         """Send what the outbox holds, if anything is due."""
         pulse, mono = self.vitals.pulse, time.monotonic()
+        if self.vitals.state == "clock":
+            self._tell_of_clock(mono)
         if not (self.allowed and self.engine.channels and pulse is not None):
             return
         if self.works.backlog and "sweep" in self.vitals.running and mono - self._sent < BESIDE:
@@ -66,6 +73,14 @@ class Jobs:
             self._sent, self._owed = mono, False
             few = self.works.backlog and "sweep" in self.vitals.running
             report = self.engine.deliver(limit=FEW if few else None, go_on=self._goes_on)
+            self.meter.sent.inc(report.sent)
+            self.meter.unsent.inc(report.failed)
+
+    def _tell_of_clock(self, mono: float) -> None:
+        """Send the one word that goes out though this clock is not believed: that it is not, by the time that was measured."""
+        if self.engine.channels and not self.vitals.aside and not self.vitals.lost and mono - self._sent >= PARKED_EVERY:
+            self._sent = mono
+            report = self.engine.deliver_about(PARKED, self.works.measured, self._goes_on)
             self.meter.sent.inc(report.sent)
             self.meter.unsent.inc(report.failed)
 
@@ -95,13 +110,35 @@ class Jobs:
 
     def measure(self) -> None:
         """Read what waits, for the meters."""
+        self._look_at_lock()
         now = self.engine.now()
         with self.engine.store.reading() as tx:
-            found = tx.backlog(now)
+            found, latest = tx.backlog(now), tx.latest_record()
+        self._look_at_records(now, latest)
         self.meter.oldest.set((now - found.oldest_due).total_seconds() if found.oldest_due is not None else 0)
         self.meter.outbox.set(found.waiting)
         age = (now - found.oldest_waiting).total_seconds() if found.oldest_waiting is not None else 0
         self.meter.outbox_age.set(max(age, 0))
+
+    def _look_at_lock(self) -> None:
+        """See whether one process keeps SQLite's write lock: nobody else can write then, and somebody has to be told who it is."""
+        holder, before = self.works.store.lock_holder(), self.vitals.keeper
+        same = before is not None and holder is not None and (before.holder.pid, before.holder.wrote_at) == (holder.pid, holder.wrote_at)
+        since = before.since if same and before is not None else time.monotonic()
+        keeper = self.vitals.keeper = Keeper(holder, since) if holder is not None else None
+        seconds = keeper.seconds if keeper is not None else 0.0
+        self.meter.kept.set(seconds)
+        if keeper is not None and seconds >= KEPT_LONG and self._keeper_said != keeper.since:
+            self._keeper_said = keeper.since
+            tell("error", "daemon.lock_kept", pid=keeper.holder.pid, stopped=keeper.holder.stopped, seconds=round(seconds))
+
+    def _look_at_records(self, now: datetime, latest: datetime | None) -> None:
+        """See whether somebody's clock that writes to the log is ahead of this one."""
+        ahead = max((latest - now).total_seconds(), 0.0) if latest is not None else 0.0
+        self.meter.ahead.set(ahead)
+        if ahead >= AHEAD > self.vitals.ahead:
+            tell("warning", "daemon.records_ahead", seconds=round(ahead))
+        self.vitals.ahead = ahead
 
     def audit(self) -> None:
         """Look for what must never be: an open case without a clock, a rung that is due and did not fire; count what runs."""
@@ -149,6 +186,7 @@ class Jobs:
             self._said[job] = error.message
             return False
         self._said.pop(job, None)
+        give_back()
         self.meter.jobs.labels(job, "done").inc()
         with self.engine.store.writing() as tx:
             tx.finish_job(job, period, me, now)
@@ -157,4 +195,5 @@ class Jobs:
     def _clear_away(self, now: datetime) -> None:
         with self.engine.store.writing(alone=True) as tx:   # absences are part of the roster
             gone = tx.clear_away(keys=now - KEYS, presences=now - PRESENCES, jobs=now - DONE, daemons=now - SILENT)
+        gone |= self.engine.clear_messages(now, lambda: not self.vitals.stopping)
         tell("info", "daemon.cleared_away", **gone)

@@ -27,6 +27,8 @@ class Meter:
         self.steps = Counter("crisis_clock_steps", "Steps of the wall clock against the stopwatch.", ["direction"], registry=own)
         self.step = Gauge("crisis_clock_step_seconds", "The last step of the wall clock; negative is back.", registry=own)
         self.apart = Gauge("crisis_clock_apart_seconds", "This machine's clock minus the database's.", registry=own)
+        self.ahead = Gauge("crisis_record_ahead_seconds", "How far the log's newest record is ahead of this machine's clock.", registry=own)
+        self.kept = Gauge("crisis_write_lock_kept_seconds", "For how long one process has kept SQLite's write lock.", registry=own)
         self.outages = Counter("crisis_database_outages", "Times that the database could not be used.", registry=own)
         self.pings = Counter("crisis_pings", "Dead-man pings by what came of them.", ["outcome"], registry=own)
         self.oldest = Gauge("crisis_oldest_due_seconds", "For how long the oldest rung has been due; 0 when none is.", registry=own)

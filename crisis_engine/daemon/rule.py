@@ -34,6 +34,9 @@ GRACE = timedelta(seconds=1)
 ALIVE = timedelta(seconds=20)
 """A daemon whose last word is older has died, or its machine has (four beats)."""
 
+KEPT_SILENT = 20
+"""So many rows of daemons that fell silent are kept, the latest: one that dies again and again leaves a row each time (D)."""
+
 IN_VAIN = timedelta(minutes=1)
 """A daemon whose rounds go on for so long after the last one that did all that it should does not sweep, whatever it says (D)."""
 
@@ -109,6 +112,12 @@ def rest(now: datetime, next_at: datetime | None, *, poll: float, grace: timedel
 def others_living(me: str, daemons: Iterable[Living], now: datetime) -> list[Living]:
     """Return the other daemons that live, the first started first."""
     return sorted((one for one in daemons if one.id != me and abs(now - one.beat_at) < ALIVE), key=_begun)
+
+
+def forgotten(me: str, daemons: Iterable[Living], now: datetime) -> list[str]:
+    """Return the ids of the silent daemons of which no row need be kept: all but the latest few."""
+    silent = [one for one in daemons if one.id != me and abs(now - one.beat_at) >= ALIVE]
+    return [one.id for one in sorted(silent, key=lambda one: (one.beat_at, one.id), reverse=True)[KEPT_SILENT:]]
 
 
 def _begun(one: Living) -> tuple[datetime, str]:

@@ -63,7 +63,8 @@ class WatchServer:
                 return (200 if alive else 503), "text/plain", b"ok\n" if alive else f"stuck: {job or 'loop'}\n".encode()
             if path == "/readyz":
                 why = vitals.unready(recent)
-                return (503 if why else 200), "text/plain", f"{why or 'ok'}\n".encode()
+                lines = [line for line in (why or "ok", vitals.remark()) if line]
+                return (503 if why else 200), "text/plain", "".join(f"{line}\n" for line in lines).encode()
             if path == "/metrics":
                 return 200, "text/plain; version=0.0.4; charset=utf-8", meter.text()
             return 404, "text/plain", b"/healthz /readyz /metrics\n"

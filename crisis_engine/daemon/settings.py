@@ -28,7 +28,8 @@ class Settings:
     beat: float = 5.0                    # seconds between two signs of life
     stuck_after: float = 60.0            # a round without progress for so long ends the process
     drain: float = 10.0                  # seconds that running work gets to finish at the end
-    trust_clock: bool = False            # believe the clock at the start, whatever the last round's time was
+    trust_clock: bool = False            # believe the clock at the start, whatever the last round's time was …
+    started_by: str = "operator"         # … on the word of this person, or of whoever runs the machine
     exit_when_aside: bool = False
     once: bool = False                   # everything once, then end
     seal_key_file: Path | None = None

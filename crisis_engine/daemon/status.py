@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from crisis_engine.engine.look import local
-from crisis_engine.store.daemon import Living
+from crisis_engine.store import Store
+from crisis_engine.store.daemon import ClockWord, Living
+from crisis_engine.store.lock import Holder
 
 from .rule import ALIVE
 
@@ -30,6 +32,8 @@ class StatusReport:
     oldest_waiting: datetime | None
     dead: int
     late_after: timedelta = LATE
+    keeper: Holder | None = None           # who keeps SQLite's write lock, so that nobody else can write
+    trusted: ClockWord | None = None       # who said last that a clock is right
 
     def alive(self, one: Living) -> bool:
         """Whether a daemon showed life lately."""
@@ -48,7 +52,7 @@ class StatusReport:
     @property
     def ok(self) -> bool:
         """Whether people may rely on it."""
-        return self.works and not self.late
+        return self.works and not self.late and self.keeper is None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -62,13 +66,17 @@ class StatusReport:
             ],
             "oldest_due": local(self.oldest_due), "next_at": local(self.next_at), "outbox": self.waiting,
             "oldest_waiting": local(self.oldest_waiting), "dead": self.dead,
+            "lock": None if self.keeper is None else {
+                "pid": self.keeper.pid, "stopped": self.keeper.stopped, "wrote_at": local(self.keeper.wrote_at)},
+            "clock_trusted": None if self.trusted is None else {"at": local(self.trusted.at), "by": self.trusted.by},
         }
 
 
 def status(look: Look, *, late_after: timedelta = LATE) -> StatusReport:
     """Return how the clockwork stands; reads only."""
     now = look.now()
+    keeper = look.store.lock_holder(keeps=True) if isinstance(look.store, Store) else None
     with look.store.reading() as tx:
         found = tx.backlog(now)
         return StatusReport(now, tuple(tx.daemons()), found.oldest_due, tx.pulse().next_at, found.waiting, found.oldest_waiting,
-                            tx.dead_count(), late_after)
+                            tx.dead_count(), late_after, keeper, tx.last_clock_word())

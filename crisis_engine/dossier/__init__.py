@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
@@ -41,6 +41,7 @@ class Dossier:
     keys: Sequence[tuple[str, str]]             # duty and line of each key that signed
     facts: Mapping[str, Mapping[str, Any]]      # what the document says at its head, by language
     history: Mapping[str, Iterable[Mapping[str, Any]]]   # its lines by language
+    attachments: Mapping[str, bytes] = field(default_factory=dict)   # what the records shown describe, by file name
 
 
 _SALT = 16
@@ -60,7 +61,7 @@ def archive(dossier: Dossier) -> bytes:
         "VERIFY.md": own.joinpath("VERIFY.md").read_text(encoding="utf-8"),
         "verify.py": own.joinpath("verify.py").read_text(encoding="utf-8"),
     }
-    written = {name: text.encode() for name, text in content.items()}
+    written = {**{name: text.encode() for name, text in content.items()}, **dossier.attachments}
     hashes = {name: sha256(data).hexdigest() for name, data in written.items()}
     manifest = canonical({
         "case": dossier.number, "events": len(dossier.records), "files": hashes, "format": FORMAT, "until": dossier.until,

@@ -55,6 +55,8 @@ def _row(line: Mapping[str, Any], lang: str) -> str:
 
 def _value(name: str, value: object, lang: str) -> str:
     """Return a value as a person reads it; roles, tiers, risks and kinds of event have words."""
+    if isinstance(value, Mapping):   # an attachment: the file lies in the folder beside this page
+        return f"{value.get('name')} ({value.get('size')} B) [{value.get('attachment')}]"
     if isinstance(value, list | tuple):
         return ", ".join(_value(name, one, lang) for one in value)
     family = "risk" if name == "peak" else name.rpartition("_")[2]

@@ -17,12 +17,14 @@ import struct
 import sys
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 FORMAT = 1
 EVENTS, PROOF, CHECKPOINT, KEYS, MANIFEST = "events.jsonl", "proof.json", "checkpoint.txt", "keys.txt", "manifest.json"
+ATTACHMENTS = "attachments/"
+DESCRIBED = {"n", "name", "seq", "sha256", "size", "sort"}
 ABSENT = ("redacted", "withheld")
 SEALER, COSIGNER = "sealer", "cosigner"
 SIGNS, COSIGNS = 1, 4
@@ -41,6 +43,8 @@ SAID = {
     "chain": ("与前一条记录接不上", "the record does not follow the one before it"),
     "hash": ("记录内容与它的哈希不符", "the record does not fit its hash"),
     "commit": ("所示内容不是当时承诺的内容", "the content shown is not what was committed to"),
+    "attached": ("附件缺失，或不是当时所附的内容", "an attachment is missing, or is not what was attached"),
+    "stray": ("没有记录写到这个附件", "no record that is shown names this attachment"),
     "count": ("记录条数与清单不符", "there are not as many records as the manifest says"),
     "proof": ("存在证明不是当初写下的样子", "the proof is not as it was written"),
     "head": ("封存项与记录不符", "what was sealed is not this record"),
@@ -55,6 +59,7 @@ SAID = {
     "whole": ("个案 {0}：{1} 条记录，首尾相接，一条不少。", "Case {0}: {1} records, each follows the one before it, none is missing."),
     "shown": ("其中 {0} 条的内容可核对并已核对；{1} 条的内容已删去，{2} 条未向导出者出示。",
               "The contents of {0} are shown and are what was committed to; of {1} they were erased, of {2} withheld from the exporter."),
+    "files": ("其中附件 {0} 个，均为当时所附的内容。", "{0} attachments, each is what was attached."),
     "sealed": ("封存至第 {0} 条：校验点 {1}，总账 {2}。", "Sealed up to record {0}: checkpoint {1} of the log {2}."),
     "later": ("之后的 {0} 条尚未封存。", "The {0} records after it are chained, but not sealed yet."),
     "signed": ("签名：{0}（{1}）{2}", "Signed by {0} ({1}) {2}"),
@@ -82,6 +87,7 @@ class Found:
         self.count = 0
         self.records: list[tuple[int, dict[str, Any], str | None]] = []
         self.shown, self.absent = 0, dict.fromkeys(ABSENT, 0)
+        self.attached: dict[str, tuple[int, str, int]] = {}   # by file: the record that names it, hash and size
         self.sealed, self.origin, self.size, self.root = 0, "", 0, b""
         self.signers: list[tuple[str, str, int | None]] = []
 
@@ -105,6 +111,7 @@ def check(data: bytes, wanted: Sequence[str] = ()) -> Found:
     manifest = _manifest(found, entries, data)
     if all(name in entries for name in (EVENTS, PROOF, CHECKPOINT, KEYS)):
         hashes = _records(found, entries[EVENTS], manifest)
+        _attachments(found, entries)
         note = _note(found, entries[CHECKPOINT], _keys(found, entries[KEYS]), wanted)
         _proof(found, entries[PROOF], hashes, note)
     return found
@@ -251,18 +258,41 @@ def _one(found: Found, record: dict[str, Any], header: str, number: int, prev: b
         found.bad(number, "hash")
     commit = values.get("commit")
     if "payload" in record:
-        salt = bytes.fromhex(record["salt"])
-        body = salt + record["payload"].encode()
-        whole = len(salt) == SALT_BYTES and salt.hex() == record["salt"] and parsed(record["payload"]) is not None
-        if not whole or hashlib.sha256(body).hexdigest() != commit:
-            found.bad(number, "commit")
-        found.shown += 1
+        _content(found, record, number, commit)
     elif (commit is None) == ("absent" in record):   # a content is shown, or it is said why not
         raise Wrong
     if "absent" in record:
         found.absent[record["absent"]] += 1
     found.records.append((number, values, record.get("payload")))
     return str(values["at"])
+
+
+def _content(found: Found, record: dict[str, Any], number: int, commit: str | None) -> None:
+    """Check that what is shown of a record is what was committed to, and note the attachments that it names."""
+    salt, payload = bytes.fromhex(record["salt"]), parsed(record["payload"])
+    whole = len(salt) == SALT_BYTES and salt.hex() == record["salt"]
+    if not whole or hashlib.sha256(salt + record["payload"].encode()).hexdigest() != commit:
+        found.bad(number, "commit")
+    found.shown += 1
+    for value in payload.values():
+        if isinstance(value, dict) and set(value) == DESCRIBED:
+            found.attached[attachment_file(value)] = number, str(value["sha256"]), int(value["size"])
+
+
+def attachment_file(description: Mapping[str, Any]) -> str:
+    """Return where an attachment lies in the archive: under the record that it came with, and never under its own name."""
+    return f"{ATTACHMENTS}{int(description['seq'])}-{int(description['n'])}.{description['sort']}"
+
+
+def _attachments(found: Found, entries: dict[str, bytes]) -> None:
+    """Check that each attachment is what the record that names it says, and that there is no other."""
+    for name, (number, digest, size) in sorted(found.attached.items()):
+        content = entries.get(name)
+        if content is None or len(content) != size or hashlib.sha256(content).hexdigest() != digest:
+            found.bad(number, "attached")
+    for name in sorted(entries):
+        if name.startswith(ATTACHMENTS) and name not in found.attached:
+            found.bad(name, "stray")
 
 
 # ---- the Merkle tree (RFC 6962, RFC 9162 section 2.1.3.2) ---------------------------------------------------------------------
@@ -475,6 +505,8 @@ def report(found: Found, lang: str) -> list[str]:
         return [*lines, say("not_good")]
     lines.append(say("whole", found.case, found.count))
     lines.append(say("shown", found.shown, found.absent["redacted"], found.absent["withheld"]))
+    if found.attached:
+        lines.append(say("files", len(found.attached)))
     lines.append(say("sealed", found.sealed, f"{found.size}:{found.root.hex()[:16]}", found.origin))
     if found.count > found.sealed:
         lines.append(say("later", found.count - found.sealed))

@@ -86,6 +86,7 @@ class Delivery:
     lang: str
     link: str
     go_on: Callable[[], bool] = lambda: True
+    about: str = ""                        # notices of this kind alone
     stopped: bool = False
     jitter: Callable[[], float] = field(default_factory=lambda: chance)
     sent: int = 0
@@ -99,7 +100,7 @@ class Delivery:
         now = self.clock()
         while self.channels and not self.stopped:
             with self.store.writing() as tx:
-                shared = self._mailroom(tx, now).share_out(BATCH)
+                shared = self._mailroom(tx, now).share_out(BATCH, self.about)
             before = self.sent + self.failed
             while not self.stopped and (limit is None or self.sent + self.failed < limit):
                 if not self._send_some(CLAIM if limit is None else min(CLAIM, limit - self.sent - self.failed)):
@@ -122,7 +123,7 @@ class Delivery:
             now = self.clock()
             tx.outbox_turn()
             lease = max([LEASE, *(2 * _longest(channel) for channel in self.channels)])   # else a slow channel would never be tried
-            letters = self._open(tx, now, tx.claim_messages(now, most, lease, tired))
+            letters = self._open(tx, now, tx.claim_messages(now, most, lease, tired, self.about))
         if not letters:
             return False
 

@@ -24,6 +24,7 @@ from .gate import refuse_own_duties, refuse_two_offices, touched_units
 from .gather import actor_of
 from .log import log
 from .look import sane
+from .place import follow_children
 from .sweep import BATCH, Counts, change_of, decided, hand_over, units_of
 from .view import ClockView, SweepReport, clock_view
 from .watchers import tell_watchers
@@ -66,7 +67,7 @@ class Desk(Worlds):
                 refuse_own_duties(tx, roster, by)
             counts = tx.import_roster(roster, self.now())
             refuse_two_offices(tx, self._sources.access.separate)
-            moved = self._look_again(tx)
+            moved = self._look_again(tx) + follow_children(tx, self._sources, self.now())
         log("roster.imported", by=by, cases=moved, **counts)
         return counts
 
@@ -244,6 +245,10 @@ class Desk(Worlds):
         self._sources = fresh
         return fingerprint(policies)
 
+    def remember(self, units: int) -> None:
+        """Keep so many units with their people in memory (200,000 without): with more than these the cache begins anew."""
+        self._sources.most_units = units
+
     @property
     def channels(self) -> tuple[Channel, ...]:
         """What `deliver` sends by."""
@@ -253,23 +258,32 @@ class Desk(Worlds):
         """Afterwards `deliver` sends by these."""
         self._channels = tuple(channels)
 
-    def tell_operators(self, what: str, now: datetime) -> bool:
+    def tell_operators(self, what: str, now: datetime, *, once_in: str = "", by: str = "") -> bool:
         """Owe the operators a notice about the machine itself, under the number of the case whose clock is next; whether there is one.
 
-        A notice has no words of its own, and a city without an open case has nothing that could be late.
+        A notice has no words of its own, and a city without an open case has nothing that could be late. `once_in` names a period:
+        within it they are told once, however many daemons (`by`) would.
         """
         with self.store.writing() as tx:
             row = tx.nearest_case()
-            if row is not None:
+            if row is not None and (not once_in or tx.claim_job(what, once_in, by, now, now)):
                 tell_watchers(tx, self._sources, now, {row}, what, ("operator",))
+                if once_in:
+                    tx.finish_job(what, once_in, by, now)
         return row is not None
 
-    def trust_clock(self) -> datetime:
-        """Keep that somebody looked at the machine's clock and found it right: daemons that wait for that go on. Return what it says."""
+    def trust_clock(self, *, by: str = MACHINE) -> datetime:
+        """Keep that somebody looked at the machine's clock and found it right: daemons that wait for that go on. Return what it says.
+
+        `by` stands on record for good; a person must be allowed to (`clock.trust`), whoever runs the machine is. Raises NotAllowed.
+        """
         with self.store.writing() as tx:
             now = self.now()
+            if by != MACHINE:
+                self._allow(tx, now, by, "clock.trust")
             tx.set_meta("clock_trusted", now.isoformat())
-        log("clock.trusted", now=now.isoformat())
+            tx.put_clock_word(now, by)
+        log("clock.trusted", now=now.isoformat(), by=by)
         return now
 
     def _ended(self, tx: Tx, row: int, procedure: Procedure) -> Iterator[ClockView]:

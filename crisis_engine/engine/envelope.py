@@ -13,6 +13,7 @@ from crisis_engine.core.resolve import Resolver
 from crisis_engine.notify import Channel
 from crisis_engine.notify.rule import rule_of
 from crisis_engine.store import Change, Tx
+from crisis_engine.store.digest import digest_key
 from crisis_engine.store.message import MessageRow
 from crisis_engine.store.outbox import WaitingNotice
 
@@ -69,10 +70,13 @@ class Mailroom:
 
     # ---- sharing out ------------------------------------------------------------------------------------------------------------
 
-    def share_out(self, limit: int) -> int:
-        """Make messages of the notices and digests that are due; return of how many. Nothing here is lost by a crash: all or nothing."""
+    def share_out(self, limit: int, about: str = "") -> int:
+        """Make messages of the notices and digests that are due; return of how many. Nothing here is lost by a crash: all or nothing.
+
+        With `about` notices of that kind alone.
+        """
         self.tx.outbox_turn()
-        notices = self.tx.waiting_notices(self.now, limit)
+        notices = self.tx.waiting_notices(self.now, limit, about)
         recused = self.tx.recused_among({one.notice.case for one in notices})
         by_person: dict[str, list[WaitingNotice]] = {}
         for one in notices:
@@ -83,9 +87,9 @@ class Mailroom:
         for person, of_person in by_person.items():
             self._to_person(person, of_person)
         self.tx.settle([one.id for one in notices], self.now)
-        digests = self.tx.waiting_digests(limit)
+        digests = self.tx.waiting_digests(limit) if not about else []
         for digest in digests:
-            self._digest(digest.id, f"digest-{digest.kind}-{digest.period}:{digest.person}", digest.person)
+            self._digest(digest.id, digest_key(digest.kind, digest.period, digest.person), digest.person)
         self.tx.mark_shared([digest.id for digest in digests], self.now)
         return len(notices) + len(digests)
 

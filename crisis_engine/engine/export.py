@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from crisis_engine.core import events as ev
+from crisis_engine.core.attachment import descriptions
 from crisis_engine.core.case import Case
 from crisis_engine.core.errors import NotAllowed, NotFound, ProofFailed
 from crisis_engine.core.merkle import inclusion
 from crisis_engine.core.move import REPORTER
 from crisis_engine.core.procedure import Procedure
-from crisis_engine.store.record import RawRecord, decode, open_envelope
+from crisis_engine.store.record import SALT_BYTES, RawRecord, decode, open_envelope
 
 from .log import log
 from .view import PLAN, history_items
@@ -42,6 +44,7 @@ class Export(Worlds):
         NotAllowed, ProofFailed where the case is not what was written.
         """
         from crisis_engine.dossier import Dossier, archive  # noqa: PLC0415 - rare
+        from crisis_engine.dossier.verify import attachment_file  # noqa: PLC0415
         from crisis_engine.store.read_log import ReadEntry  # noqa: PLC0415
 
         with self.store.writing() as tx:
@@ -66,6 +69,7 @@ class Export(Worlds):
                 line for event in tx.events(number) if not isinstance(event, ev.Linked) or event.other in linked
                 for line in history_items(event, procedure, reads, child.ref if child is not None else None)
             ]
+            attached = {attachment_file(one): tx.attachment(number, one) or b"" for record in records for one in _described(record)}
             place, leaf = found
             dossier = Dossier(
                 number=number, until=case.last_at.astimezone(UTC).isoformat(), records=records,
@@ -73,6 +77,7 @@ class Export(Worlds):
                 size=sealed.checkpoint.size, note=sealed.note, keys=_keys(tx, sealed),
                 facts={lang: _facts(case, procedure, child.ref if child is not None else None, lang) for lang in ("zh", "en")},
                 history={lang: [_spoken(item, procedure, lang) for item in items] for lang in ("zh", "en")},
+                attachments=attached,
             )
             tx.log_read(ReadEntry(by, "audit.export", number, now, reads, because))
         log("audit.exported", by=by, case=number, records=len(records))
@@ -100,6 +105,12 @@ def _records(
         absent = "" if one.commitment is None or shown else "redacted" if one.secret is None else "withheld"
         yield Record(one.seq, None if hidden else one.header, open_envelope(one.secret) if shown and one.secret is not None else None,
                      absent, one.prev, one.hash)
+
+
+def _described(record: Record) -> Iterator[Mapping[str, Any]]:
+    """Yield what a record that is shown describes of its attachments: they alone go with it, for it alone proves them."""
+    if record.secret is not None:
+        yield from descriptions(json.loads(record.secret[SALT_BYTES:]))
 
 
 def _may_read(event: ev.Event, procedure: Procedure, reads: int, *, reporter: bool) -> bool:

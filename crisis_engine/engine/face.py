@@ -22,19 +22,23 @@ from crisis_engine.core.world import World
 from crisis_engine.store import Store, Stored, Tx
 
 from .again import again
+from .attachment import Attaching
 from .audit import Audit
 from .backtest import Backtest
 from .compliance import Compliance
+from .document import Printing, printable
 from .explain import Explaining
-from .export import Export
 from .forget import Forgetting, erased_lines
 from .gather import Sources, actor_of, subject_of
 from .glass import Glass
+from .graduation import Graduations
 from .incident import Incidents
 from .log import log
 from .look import local
 from .migrate import Migrating
 from .once import Once
+from .packet import Packet, Packets
+from .place import make_moves
 from .post import Post
 from .reading import LOGGED_FROM, checked_why
 from .secrecy import Secrecy
@@ -66,7 +70,10 @@ def open_engine(
     return engine
 
 
-class Engine(Audit, Backtest, Export, Compliance, Glass, Incidents, Secrecy, Forgetting, Post, Explaining, Migrating):
+class Engine(
+    Audit, Backtest, Packets, Compliance, Glass, Graduations, Incidents, Secrecy, Forgetting, Post, Explaining, Migrating, Attaching,
+    Printing,
+):
     """The face of crisis_engine. Every method is one transaction; an error changes nothing. Safe to share between threads."""
 
     # ---- the first word ---------------------------------------------------------------------------------------------
@@ -197,6 +204,17 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Incidents, Secrecy, For
         log("case.acted", case=number)
         return view
 
+    def seal_packet(self, number: str, key: str, *, by: str, because: str = "") -> Packet:
+        """Seal the dossier of a child who leaves the city for the receiver's public key, and note its hash on the hand-over `number`.
+
+        The key must be the one whose fingerprint two persons confirmed there. In the packet is what `export` gives of the case and of each
+        of its tracks that whoever seals may export: what they may not read is withheld. Called again it makes another packet, and the new
+        hash counts. Raises BadInput (no key), NotFound, NotAllowed, CommandRejected (another key, not the time for it), ProofFailed.
+        """
+        packet, move, field = self._packet(number, key, by=by, because=because)
+        self.act(number, move, by=by, fields={field.removeprefix("field:"): packet.sha256})
+        return packet
+
     # ---- looking ----------------------------------------------------------------------------------------------------
 
     def case(self, number: str, *, by: str, why: str = "") -> CaseView:
@@ -235,6 +253,7 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Incidents, Secrecy, For
             case, world.procedure, world.now, reads=sight.reads, subject=child.ref if child is not None else None,
             links=self._links(tx, world), ended=self._ended(tx, row, world.procedure),
             shows=decision.shows if decision is not None else (), waits=decision.waits if decision is not None else False,
+            prints=printable(world, case),
         )
 
     def moves(self, number: str, *, by: str) -> list[MoveView]:
@@ -280,6 +299,7 @@ class Engine(Audit, Backtest, Export, Compliance, Glass, Incidents, Secrecy, For
         if not 0 <= share[0] < share[1]:
             raise BadInput(f"{share} is no share.", way_out="Give (k, n) with 0 <= k < n, such as (0, 2) and (1, 2).")
         now = self.now()
+        make_moves(self.store, self._sources, now)
         report = sweep(self.store, self._sources, self.now, self._failing, limit=limit, share=share, pace=pace)
         self._watch(now, report)
         return report

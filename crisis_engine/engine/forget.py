@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
@@ -21,6 +23,7 @@ from crisis_engine.store.key import CASE, SUBJECT
 from crisis_engine.store.read_log import ReadEntry
 from crisis_engine.store.shred import read_ledger
 
+from .attachment import attached
 from .host import refuse_host
 from .log import log
 from .look import local
@@ -33,6 +36,9 @@ READS_SHOWN = 100_000
 
 SHOWN = 1_000
 """Cases and children that are named as due at once; the rest comes when these are done."""
+
+PAGE = 1_000
+"""Messages that are looked through in one transaction when old ones are cleared away."""
 
 EXPORTED = 3
 """The highest secrecy tier of an export: reports of abuse and mandatory reports are about others too, and stay with those who decide."""
@@ -153,7 +159,8 @@ class Forgetting(Reading):
         """Return all that is held on one child (查阅复制权): its row, guardians, cases and who read them.
 
         As far as whoever exports may read: a case that this person does not see is not there, and what lies above the person's
-        secrecy tier, or above 3, is counted, not shown. Nothing of other children: links to other cases are left out, and whom a
+        secrecy tier, or above 3, is counted, not shown. An attachment stands as base64 under its id. Nothing of other children: links
+        to other cases are left out, and whom a
         case concerns. Who reported is not there. It is written down, for each case and where there is none. Raises NotFound, NotAllowed.
         """
         with self.store.reading() as tx:
@@ -177,15 +184,21 @@ class Forgetting(Reading):
                     shown = history_items(event, procedure, reads, child.ref)
                     left_out += any(name not in shown[0].get("fields", {}) for name in event.secret if _is_field(procedure, event, name))
                     lines += shown
+                files = {
+                    f"{view.id}.{view.sort}": b64encode(tx.attachment(case.number, one) or b"").decode()
+                    for view, one in attached(tx.events(case.number), procedure, reads)
+                }
                 erased = tx.erased(CASE, case.number)
                 cases.append({
                     "number": case.number, "workflow": case.workflow, "unit": case.unit, "stage": case.stage, "risk": case.risk.value,
                     "peak": case.peak.value, "opened_at": local(case.opened_at), "closed_at": local(case.closed_at),
                     "erased_at": local(erased.confirmed_at) if erased is not None else None, "left_out": left_out, "history": lines,
+                    "attachments": files,
                     "reads": [{"who": one.who, "what": one.what, "at": local(one.at)} for one in tx.reads_of(case.number, READS_SHOWN)],
                 })
             found = {
-                "made_at": local(now), "subject": {"id": child.ref, "name": child.name, "unit": child.unit},
+                "made_at": local(now), "subject": {"id": child.ref, "name": child.name, "unit": child.unit,
+                                                   **({"goes_to": to} if (to := tx.planned_move(child.id)) else {})},
                 "guardians": [{"id": one.id, "name": one.name, "contact": one.contact} for one in tx.guardians_of(child.ref)],
                 "cases": cases,
             }
@@ -238,6 +251,27 @@ class Forgetting(Reading):
         except NotFound:
             raise _no_proposal() from None
         granted(NO_DUTY, by, actions[-1])
+
+    # ---- what nobody has to sign ----------------------------------------------------------------------------------------
+
+    def clear_messages(self, now: datetime, go_on: Callable[[], bool] = lambda: True) -> dict[str, int]:
+        """Delete messages and digests that went out and whose term is over (`keep.message`); return how many of each.
+
+        Nothing that waits, or was given up and not dropped, goes, and nothing about a case under a legal hold. Who was told of what
+        stays: in the log, the notices and the deliveries. `go_on` is asked after each page, and may stop between two.
+        """
+        before = (self.retention or _shipped()).before("message", now)
+        gone = {"messages": 0, "digests": 0}
+        for what in gone:
+            after = 0
+            while True:
+                with self.store.writing() as tx:
+                    clear = tx.clear_messages if what == "messages" else tx.clear_digests
+                    done, after = clear(before, after, PAGE)
+                gone[what] += done
+                if not after or not go_on():
+                    break
+        return gone
 
     def _target(self, tx: Tx, now: datetime, kind: str, ref: str | None) -> tuple[str, int | None]:
         """Return what is to be erased by the name that the table knows, and a case's version."""

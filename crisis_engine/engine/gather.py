@@ -20,14 +20,15 @@ from crisis_engine.store import Tx
 from .log import log
 
 DEFAULT_POLICY = "default_v1"
-_MOST_UNITS = 200_000
-"""Units kept in memory before the cache begins anew: a province's worth, some 100 MB."""
+MOST_UNITS = 200_000
+"""Units kept in memory before the cache begins anew: more than a city has, with its people some 300 MB."""
 
 
 class Sources:
     """What changes seldom and is asked for always, kept until the database says that it changed."""
 
     def __init__(self, access: Access | None = None) -> None:
+        self.most_units = MOST_UNITS
         self._given = access
         self._access = access
         self._roster_version: int | None = None
@@ -52,6 +53,7 @@ class Sources:
     def anew(self, policies: Iterable[str]) -> Sources:
         """Return sources that read every file again, all of them checked: DefinitionError where one cannot be used."""
         fresh = Sources(self._given)
+        fresh.most_units = self.most_units
         _ = fresh.access
         for policy in sorted({DEFAULT_POLICY, *policies}):
             for workflow in definitions.load_policy(policy).applies_to:
@@ -68,7 +70,7 @@ class Sources:
 
     def _resolver_of(self, tx: Tx, units: Iterable[str], now: datetime) -> Resolver:
         version = tx.roster_version()
-        if version != self._roster_version or len(self._known) > _MOST_UNITS:
+        if version != self._roster_version or len(self._known) > self.most_units:
             self._units, self._duties, self._absences, self._known = {}, {}, {}, set()
             self._roster_version = version
             self._resolver = None
@@ -120,14 +122,17 @@ class Sources:
             return procedure.hash
         raise AssertionError
 
-    def procedure_for(self, tx: Tx, workflow: str, unit: str) -> Procedure:
-        """Return the procedure for a new case: the workflow with the policy of the nearest unit that chose one."""
+    def loaded_for(self, tx: Tx, workflow: str, unit: str) -> Procedure:
+        """Return the procedure that a new case there would get: the workflow with the policy of the nearest unit that chose one."""
         units = tx.units(paths(unit))
         chosen = [policy for path in paths(unit) if path in units and (policy := units[path].policy)]
-        digest = self._loadable(workflow, [*chosen, DEFAULT_POLICY])
-        procedure = self._procedures[digest]
-        if tx.definition(digest) is None:
-            tx.put_definition(digest, "procedure", f"{procedure.workflow.id}+{procedure.policy.id}", procedure.body,
+        return self._procedures[self._loadable(workflow, [*chosen, DEFAULT_POLICY])]
+
+    def procedure_for(self, tx: Tx, workflow: str, unit: str) -> Procedure:
+        """Return the procedure for a new case as `loaded_for` does, and keep its body in the database."""
+        procedure = self.loaded_for(tx, workflow, unit)
+        if tx.definition(procedure.hash) is None:
+            tx.put_definition(procedure.hash, "procedure", f"{procedure.workflow.id}+{procedure.policy.id}", procedure.body,
                               procedure.signed_moves)
         return procedure
 

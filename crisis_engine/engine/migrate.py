@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from crisis_engine.core.errors import BadInput, CommandRejected, DefinitionError
 from crisis_engine.core.events import Migrated
 from crisis_engine.core.evolve import fold
 from crisis_engine.core.migrate import hindrance, migrate, revert
+from crisis_engine.core.order import looser_lines
 from crisis_engine.core.parse_workflow import parse_workflow
 from crisis_engine.core.procedure import Procedure
 
@@ -24,6 +25,7 @@ from .sweep import change_of, units_of
 from .worlds import new_token
 
 if TYPE_CHECKING:
+    from crisis_engine.core.events import Event
     from crisis_engine.core.pen import Pen
     from crisis_engine.core.resolve import Resolver
     from crisis_engine.store import Stored, Tx
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 BATCH = 250
 """Cases moved in one transaction: nobody waits longer for the lock than for a large sweep."""
 
-Decide = Callable[["Tx", "Stored", "Resolver"], "Pen | None"]
-"""What moving one case comes to; None for one that it is not about."""
+Decide = Callable[["Sequence[Event]", "Stored", "Resolver"], "Pen | None"]
+"""What moving one case comes to, its log read where a migration is undone; None for one that it is not about."""
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class MigrationReport:
     cases: int = 0        # that move, or moved
     clocks: int = 0       # of them: clocks whose plan changes
     nearer: int = 0       # of these: clocks that are due earlier
+    looser: list[str] = field(default_factory=list)   # keys of the policies that ask less than before; what runs is not put off by them
     stuck: list[tuple[str, str, str]] = field(default_factory=list)
 
     def add(self, part: MigrationReport) -> None:
@@ -61,7 +64,7 @@ class MigrationReport:
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
         return {"origin": self.origin, "target": self.target, "id": self.id, "cases": self.cases, "clocks": self.clocks,
-                "nearer": self.nearer, "stuck": [{"case": number, "because": why, "of": name} for number, why, name in self.stuck]}
+                "nearer": self.nearer, "looser": self.looser, "stuck": [{"case": number, "because": why, "of": name} for number, why, name in self.stuck]}
 
 
 class Migrating(Pinned):
@@ -76,6 +79,7 @@ class Migrating(Pinned):
             self._allow(tx, self.now(), by, "procedure.migrate")
             pairs = self._pairs(tx, old, new)
         report = MigrationReport(old, new)
+        report.looser = list(dict.fromkeys(key for before, after in pairs for key in looser_lines(after.policy, before.policy)))
         for before, after in pairs:
             self._each(before, after, by, report, _forward(before, after, "-", "-"), write=False)
         return report
@@ -144,8 +148,7 @@ class Migrating(Pinned):
         if one.reverts is None:
             return _forward(before, after, **signed)
 
-        def back(tx: Tx, stored: Stored, resolver: Resolver) -> Pen | None:
-            events = list(tx.events(stored.case.number))
+        def back(events: Sequence[Event], stored: Stored, resolver: Resolver) -> Pen | None:
             place, came = next(((at, event) for at, event in reversed(list(enumerate(events))) if isinstance(event, Migrated)), (0, None))
             if came is None or came.origin != after.hash:   # it began with this version, or came to it from another
                 return None
@@ -181,11 +184,12 @@ class Migrating(Pinned):
             stored = [one for one in tx.cases(ids) if one.case.open and one.case.procedure == before.hash]
             hidden = tx.numbers_concerning(by)
             resolver = self._sources.resolver(tx, units_of(stored), now)
+            logs = tx.logs([one.id for one in stored]) if undo else {}
             changes = []
             for one in stored:
                 why = hindrance(one.case, after, before, undo=undo)
                 if why is None:
-                    pen = decide(tx, one, resolver)
+                    pen = decide(logs.get(one.id, ()), one, resolver)
                     if pen is not None:
                         changes.append(change_of(one, pen))
                         _count(part, one, pen)
@@ -247,7 +251,7 @@ class Migrating(Pinned):
 
 
 def _forward(before: Procedure, after: Procedure, by: str, second: str) -> Decide:
-    return lambda _tx, stored, resolver: migrate(stored.case, before, after, resolver, resolver.now, by=by, second=second)
+    return lambda _log, stored, resolver: migrate(stored.case, before, after, resolver, resolver.now, by=by, second=second)
 
 
 def _clocks_beside(procedure: Procedure) -> frozenset[str]:

@@ -7,8 +7,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from crisis_engine.core.attachment import Attachment
 from crisis_engine.core.errors import CommandRejected, said
 from crisis_engine.store import Tx
+
+
+def _plain(value: object) -> object:
+    """Return what a command is known again by: of an attachment name and hash, for it shows nothing of itself."""
+    if not isinstance(value, Attachment) or not isinstance(value.content, bytes):
+        return str(value)
+    return ["attachment", value.name, value.sha256]
 
 
 class Once:
@@ -22,7 +30,7 @@ class Once:
             # Blind, for who reported is a secret of its own, and what can be guessed must not be found by its hash; with the actor,
             # for one person's key must not answer another.
             self._key = tx.blind("command", f"{by}\0{key}")
-            self._digest = tx.blind("command", json.dumps(content, sort_keys=True, default=str))
+            self._digest = tx.blind("command", json.dumps(content, sort_keys=True, default=_plain))
             tx.hold_name("command", self._key)   # the same command twice at once: the second waits for the first one's answer
             known = tx.command(self._key)
             if known is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from crisis_engine.core.errors import BadInput, NotFound, said
@@ -11,7 +11,7 @@ from crisis_engine.store.message import MessageRow
 
 from .digest import digest
 from .log import log
-from .view import DigestReport, MessageView
+from .view import DeliverReport, DigestReport, MessageView
 from .worlds import Worlds
 
 _MOST, _LAST = 1_000, 2**63 - 1
@@ -27,6 +27,12 @@ class Post(Worlds):
         `deliver` sends them. Call it as often as you like, from as many daemons as you like.
         """
         return digest(self.store, self._sources, kind, now or self.now())
+
+    def deliver_about(self, what: str, now: Callable[[], datetime], go_on: Callable[[], bool]) -> DeliverReport:
+        """Send notices of one kind alone, by another clock than the engine's: whoever does not believe its clock must still say so."""
+        from .deliver import Delivery  # noqa: PLC0415 - the channels are needed here alone
+
+        return Delivery(self.store, self._sources, self._channels, now, self._lang, self._link, go_on, what).run(None)
 
     def notices(self, *, by: str, statuses: Sequence[str] = ("dead", "waiting"), limit: int = 50, after: int = 0) -> list[MessageView]:
         """Return messages in these states, the oldest first; none about a case that concerns the reader. Raises NotAllowed."""

@@ -98,8 +98,8 @@ class Counts:
 
 def change_of(stored: Stored | None, pen: Pen) -> Change:
     """Return what the store appends for one pen."""
-    procedure = pen.procedure
-    return Change(stored, pen.case, tuple(pen.events), tuple(pen.notices), procedure.two, procedure.workflow.one_open_per_subject)
+    two, sole = pen.procedure.two, pen.procedure.workflow.one_open_per_subject
+    return Change(stored, pen.case, tuple(pen.events), tuple(pen.notices), two, sole, tuple(pen.attached))
 
 
 def sweep(

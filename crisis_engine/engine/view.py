@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from crisis_engine.core import events as ev
+from crisis_engine.core.attachment import is_description
 from crisis_engine.core.case import Case, Clock
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.secret import revealed
@@ -88,6 +89,7 @@ class CaseView:
     facts: Mapping[str, str] = field(default_factory=dict)
     shows: tuple[str, ...] = ()
     waits: bool = False
+    prints: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data (DESIGN.md section 7)."""
@@ -99,7 +101,7 @@ class CaseView:
             "subject": self.subject, "lead": self.lead, "deadlines": [clock.to_json() for clock in self.deadlines],
             "proposals": [dict(proposal) for proposal in self.proposals],
             "links": [{"link": link, "case": other} for link, other in self.links], "facts": dict(self.facts),
-            "shows": list(self.shows), "waits": self.waits,
+            "shows": list(self.shows), "waits": self.waits, "prints": list(self.prints),
         }
 
 
@@ -118,7 +120,10 @@ class MoveView:
         """Return plain data."""
         return {
             "move": self.name, "label": dict(self.label), "possible": self.possible, "why_not": self.why_not, "second": self.second,
-            "fields": [{"name": f.name, "type": f.type, "of": f.of, "required": f.required, "label": dict(f.label)} for f in self.fields],
+            "fields": [
+                {"name": f.name, "type": f.type, "of": f.of or (list(f.sorts) or None), "required": f.required, "label": dict(f.label)}
+                for f in self.fields
+            ],
         }
 
 
@@ -216,7 +221,7 @@ def clock_view(
 
 def case_view(
     case: Case, procedure: Procedure, now: datetime, *, reads: int, subject: str | None, links: Iterable[tuple[str, str]] = (),
-    ended: Iterable[ClockView] = (), shows: tuple[str, ...] = (), waits: bool = False,
+    ended: Iterable[ClockView] = (), shows: tuple[str, ...] = (), waits: bool = False, prints: tuple[str, ...] = (),
 ) -> CaseView:
     """Return a case up to the reader's secrecy tier: at 0 (that a task exists) the child and the facts are absent.
 
@@ -233,6 +238,7 @@ def case_view(
         unit=case.unit, subject=subject if reads >= 1 else None, lead=case.lead.value if case.lead else None, deadlines=deadlines,
         proposals=tuple({"proposal": p.id, "move": p.move, "by": p.by, "at": local(p.at)} for p in case.proposals) if reads >= PLAN else (),
         links=tuple(links), facts={k: v for k, v in case.facts.items() if k != "reached"} if reads >= 1 else {}, shows=shows, waits=waits,
+        prints=prints,
     )
 
 
@@ -297,4 +303,11 @@ def _fields(event: ev.Event, procedure: Procedure, reads: int) -> dict[str, Any]
         return {name: revealed(value) for name, value in event.secret.items()} if reads >= PLAN else {}
     move = procedure.workflow.moves.get(getattr(event, "move", ""))
     fields = move.fields if move is not None else ()
-    return {f.name: revealed(event.secret[f.name]) for f in fields if f.name in event.secret and f.secrecy <= reads}
+    return {f.name: _field(event.secret[f.name]) for f in fields if f.name in event.secret and f.secrecy <= reads}
+
+
+def _field(value: object) -> object:
+    """Return what was filled in as plain data; of an attachment what it is called and is, and by which id it is asked for."""
+    if is_description(value):
+        return {"attachment": f"{value['seq']}.{value['n']}", "name": str(value["name"]), "sort": str(value["sort"]), "size": value["size"]}
+    return revealed(value)

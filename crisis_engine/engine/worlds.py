@@ -12,7 +12,7 @@ from crisis_engine.core.case import Case
 from crisis_engine.core.commands import ANSWERS
 from crisis_engine.core.decide import Decision
 from crisis_engine.core.errors import BadInput, DefinitionError, NotFound, StaleVersion, said
-from crisis_engine.core.events import FactSet
+from crisis_engine.core.events import FactSet, UnitSet
 from crisis_engine.core.model import Partner, Subject
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.track import may_open
@@ -137,6 +137,9 @@ class Worlds(Look):
         try:
             # `writing` undoes all of it where this fails
             tx.append([change_of(before.get(pen.number), pen) for pen in decision.pens if pen.events], whole=False)
+            for pen in decision.pens:
+                if pen.case.subject is not None and any(isinstance(event, UnitSet) for event in pen.events):
+                    tx.move_child(pen.case.subject, pen.case.unit, pen.now)   # where a case went, its child is at home
         except AlreadyOpen as error:
             raise StaleVersion("Somebody reported the same child at this moment.",
                                way_out="Send the report again; it will be added.") from error
@@ -169,9 +172,9 @@ class Worlds(Look):
             unit = units.get(name)
             if unit is None:
                 raise NotFound(f"There is no unit {said(name)!r}.", way_out="See `crisis roster show` for the units.")
-            if field.sorts and unit.sort not in field.sorts:
-                raise BadInput(f"{unit.id} is no partner of such a sort: {', '.join(field.sorts)}.",
-                               way_out="Name a partner of such a sort; the roster says which is which.", field=field.name)
+            if field.sorts and not {unit.sort, unit.kind} & set(field.sorts):
+                raise BadInput(f"{unit.id} is no unit of such a sort: {', '.join(field.sorts)}.",
+                               way_out="Name a unit of such a sort; the roster says which is which.", field=field.name)
         sent = frozenset(event.value for event in tx.events(case.number) if isinstance(event, FactSet) and event.name == "addressee")
         return {name: Partner(unit, agreements.get(name, ()), loads.get(name, 0)) for name, unit in units.items()}, sent
 
@@ -254,7 +257,7 @@ def people_known(tx: Tx, people: Sequence[str]) -> None:
             raise NotFound(f"Nobody is known as {said(person)!r}.", way_out="Give the id of a person or guardian of the roster.")
 
 
-def refuse_subject(workflow: Workflow, child: Subject | None, above: Stored | None) -> None:
+def refuse_subject(workflow: Workflow, child: Subject | None, above: object | None) -> None:
     """Refuse a track that stands beside nothing, and a child in a case that is about a unit."""
     if workflow.subject == "unit" and child is not None:
         raise BadInput(f"{workflow.id} is about a unit and names no child.",

@@ -6,8 +6,10 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from crisis_engine.core.model import Duty, Person, Subject, Unit
+from crisis_engine.core.calendar import CHINA
+from crisis_engine.core.model import Agreement, Duty, Person, Subject, Unit
 from crisis_engine.core.network import ROLE_ZH
 from crisis_engine.roster import RosterSet
 
@@ -56,13 +58,14 @@ _STAGES = (
     _Stage("senior", "高中", 9, 21, (10, 11, 12), None),
 )
 _GRADE_ZH = ("一", "二", "三", "四", "五", "六", "七", "八", "九", "高一", "高二", "高三")
+_AGREED, _AGREED_UNTIL = datetime(2025, 9, 1, tzinfo=CHINA), datetime(2028, 9, 1, tzinfo=CHINA)
 _WORKDAY = "mon-fri 08:00-18:00"
 _DAY = "mon-sun 06:30-18:30"
 _NIGHT = "mon-sun 18:30-06:30"
 
 
 def generate_city(seed: int = 1, schools: int = SCHOOLS, pupils: int = PUPILS) -> RosterSet:
-    """Return units, persons and duties of a city whose network has no gap; pupils come from `generate_subjects`.
+    """Return units, persons, duties and agreements of a city whose network has no gap; pupils come from `generate_subjects`.
 
     The ten counties, and psychology teachers in the seed document's ratio (3,263 for 941 schools, at least one each), are the
     same at every size; only `random()` is drawn, which Python promises to keep. ValueError for fewer than one school or pupil.
@@ -77,7 +80,7 @@ def generate_city(seed: int = 1, schools: int = SCHOOLS, pupils: int = PUPILS) -
         build.county(word, name)
     for plan in plans:
         build.school(plan)
-    return RosterSet(tuple(build.units), tuple(build.persons), tuple(build.duties))
+    return RosterSet(tuple(build.units), tuple(build.persons), tuple(build.duties), agreements=tuple(build.agreements))
 
 
 def generate_subjects(city: RosterSet, pupils: int = PUPILS) -> Iterator[Subject]:
@@ -153,10 +156,17 @@ class _Build:
     units: list[Unit] = field(default_factory=list)
     persons: list[Person] = field(default_factory=list)
     duties: list[Duty] = field(default_factory=list)
+    agreements: list[Agreement] = field(default_factory=list)
 
-    def unit(self, unit_id: str, kind: str, name: str, dismissal: str | None = None) -> str:
-        self.units.append(Unit(unit_id, kind, name, unit_id.rpartition("/")[0] or None, dismissal=dismissal))
+    def unit(self, unit_id: str, kind: str, name: str, dismissal: str | None = None, sort: str = "") -> str:
+        self.units.append(Unit(unit_id, kind, name, unit_id.rpartition("/")[0] or None, dismissal=dismissal, sort=sort))
         return unit_id
+
+    def partner(self, place: str, sort: str, name: str) -> str:
+        """A partner that takes the children of this place for three school years; how many at a time nobody agreed."""
+        unit = self.unit(f"{place}/{sort}", "partner", name, sort=sort)
+        self.agreements.append(Agreement(f"agr-{place.rpartition('/')[2]}-{sort}", unit, place, _AGREED, _AGREED_UNTIL))
+        return unit
 
     def duty(self, role: str, unit: str, rank: int = 1, *, hours: str = "", on_call: bool = False) -> None:
         number = len(self.persons) + 1
@@ -182,8 +192,8 @@ class _Build:
         self.duty("county_duty", county, on_call=True)
         self.duty("county_expert", county, 1)
         self.duty("county_expert", county, 2)
-        self.duty("hospital_liaison", self.unit(f"{county}/hospital", "partner", f"{name}示例医院"))
-        self.duty("centre", self.unit(f"{county}/centre", "partner", f"{name}示例校外心理健康辅导中心"))
+        self.duty("hospital_liaison", self.partner(county, "hospital", f"{name}示例医院"))
+        self.duty("centre", self.partner(county, "centre", f"{name}示例校外心理健康辅导中心"))
 
     def school(self, plan: _Plan) -> None:
         stage = plan.stage

@@ -12,6 +12,7 @@ from crisis_engine.core.case import Case
 from crisis_engine.core.errors import CrisisError
 from crisis_engine.core.workflow import MoveDef, Workflow
 
+from .close import closing_stages, of_closing
 from .form import Form, forms, said
 from .law import Broken, at_rest, of_step
 from .prepare import prepared
@@ -41,6 +42,7 @@ class Explorer:
     found: dict[Key, Situation] = field(default_factory=dict)
     met: set[tuple[object, ...]] = field(default_factory=set)     # (scope of a move, clock): in which situations it met which clock
     signals: frozenset[str] = frozenset()
+    closing: frozenset[str] = frozenset()     # stages in which a closure was asked for
     reading: Reading = field(init=False)
     _queue: deque[Situation] = field(default_factory=deque)
     _outcomes: dict[tuple[object, ...], list[Edge]] = field(default_factory=dict)   # what a move came to, by all that it reads
@@ -54,6 +56,7 @@ class Explorer:
         """Visit everything."""
         workflow, policy = self.workflow, self.hand.procedure.policy
         self.signals, self.reading = signal_clocks(workflow), Reading(workflow, self.hand.town.access)
+        self.closing = closing_stages(workflow)
         for made in self.hand.openings(forms(workflow, policy, workflow.opening, None, START)):
             self._reach(None, (Step(made.who, made.move, made.form),), made, made.case)
         while self._queue or self._complete():
@@ -183,6 +186,7 @@ class Explorer:
         if here is not None:
             named = replace(made, move=of) if of else made
             broken += of_step(workflow, self.signals, before, named, second)
+            broken += of_closing(self.hand, self.closing, before, named, second)
         for one in broken:
             self._tell(one, here, steps)
         flags = tuple(flags_of(case, workflow, self.signals))

@@ -6,16 +6,18 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from crisis_engine.core.attachment import sample
 from crisis_engine.core.case import Case
-from crisis_engine.core.model import TIERS, Risk
-from crisis_engine.core.policy import Policy
+from crisis_engine.core.model import TIERS, UNIT_KINDS, Risk
+from crisis_engine.core.policy import Policy, longest_pause
 from crisis_engine.core.workflow import FieldDef, MoveDef, Workflow
 
-from .town import CHILD, PARTNER
+from .town import CHILD, PARTNER, RECEIVER
 
 Form = Mapping[str, Any]
 OTHER_CHILD = "child.2"
 _BLANK = "x"
+_HASH = "0" * 64
 _PANEL = ("counselor.1", "vice_principal.1", "leading_group.1")
 
 
@@ -78,7 +80,11 @@ def _values(  # noqa: C901, PLR0912 (one case for each type of field)
         case "clock":
             yield from (clock.name for clock in (case.clocks if case else ()))
         case "unit":
-            yield PARTNER
+            yield RECEIVER if set(field.sorts) & set(UNIT_KINDS) else PARTNER
+        case "hash":
+            yield _HASH
+        case "attachment":
+            yield sample(field.sorts)
         case "subject":
             yield OTHER_CHILD if case is not None and case.subject is not None else CHILD
         case _:
@@ -103,8 +109,8 @@ def _longest(policy: Policy, move: MoveDef, case: Case | None) -> timedelta:
     if "hold" in move.sets and case is not None:
         return policy.hold[case.risk].wall
     if "pause" in move.sets and case is not None:
-        spans = [rule.at_most.wall for clock in case.clocks if (rule := policy.clocks[clock.name].pause) is not None]
-        return min(spans, default=timedelta(hours=1))
+        rules = [rule for clock in case.clocks if (rule := policy.clocks[clock.name]).pause is not None]
+        return min((longest_pause(policy, rule, case.risk, 0) for rule in rules), default=timedelta(hours=1))
     return timedelta(hours=1)
 
 

@@ -58,7 +58,7 @@ def of_step(  # noqa: C901 (a list of laws, each two lines)
     workflow: Workflow, signals: frozenset[str], before: Case, made: Made, second: str | None,
 ) -> Iterator[Broken]:
     """Yield what a step breaks: what cannot be taken back takes two, nothing ends under danger or over a new word, a word voids."""
-    after, signers = made.case, _signers(made, second)
+    after, signers = made.case, signers_of(made, second)
     for event in made.pen.events:
         if isinstance(event, ev.RiskLowered) and before.risk in HIGH and len(signers) < 2:  # noqa: PLR2004 (two persons)
             yield Broken("two_lower", made.move)
@@ -82,7 +82,8 @@ def of_step(  # noqa: C901 (a list of laws, each two lines)
             yield Broken("end_signal", made.move)
 
 
-def _signers(made: Made, second: str | None) -> set[str]:
+def signers_of(made: Made, second: str | None) -> set[str]:
+    """Return who signed a step: whoever made or confirmed it, and whoever the log names beside."""
     moved = [event for event in made.pen.events if isinstance(event, ev.Moved) and event.by != "engine"]
     return {made.who, *(event.by for event in moved), *(event.second for event in moved if event.second), *([second] if second else [])} - {
         "reporter"}

@@ -23,7 +23,8 @@ def disorder(workflow: Workflow, policy: Policy) -> Iterator[Broken]:
         rule = policy.clocks[name]
         for key, spans in (("within", rule.within), ("again", rule.again), ("cap", rule.cap)):
             yield from _rising(f"clock.{name}.{key}", {risk: _length(span, rule.cap.get(risk)) for risk, span in spans.items()})
-    yield from _rising("hold", {risk: span.wall for risk, span in policy.hold.items()})
+    for key, longest in (("hold", policy.hold), ("pause", policy.pause)):
+        yield from _rising(key, {risk: span.wall for risk, span in longest.items()})
     yield from _rising("closure.stable_for", {risk: -span.wall for risk, span in policy.stable_for.items()})
     yield from _rising("closure.by_peak", {risk: timedelta(-DEPTHS.index(depth)) for risk, depth in policy.closure_by_peak.items()})
 

@@ -21,7 +21,8 @@ OF_THE_SITUATION = frozenset({"danger", "no_danger", "raised", "rated", "risk_be
                               "no_other_open_case", "other_open_case_of_subject", "not_shredded", "parent_ending"})
 """Guards that look at nothing but the situation itself: where one refuses, another situation has to be tried."""
 
-OF_THE_ACTOR = frozenset({"not_actor_of", "panel_if_peak", "depth_allows_county", "not_sampled", "members_hold"})
+OF_THE_ACTOR = frozenset({"not_actor_of", "panel_if_peak", "depth_allows_county", "not_sampled", "members_hold", "receiver_fits",
+                          "home_at_addressee", "receipt_matches"})
 """Guards that look at who asks, at the form or at what never changes again."""
 
 _MOST = 6   # what one guard asks for is a handful of duties, each met by one move

@@ -17,6 +17,7 @@ from crisis_engine.core.procedure import Procedure
 from crisis_engine.core.workflow import Label
 from crisis_engine.definitions import load_access, load_procedure
 
+from .close import misclosed
 from .ending import unclosed, unended, unmet
 from .explore import Explorer
 from .law import Broken
@@ -96,6 +97,8 @@ def prove(procedure: Procedure, access: Access, *, first: bool = False) -> Proof
                 faults.add(Broken("ending", here.key.stage), here.story())
             for here, risk in unclosed(explorer):
                 faults.add(Broken("closing", risk.value), here.story())
+            for broken, here, step in misclosed(hand, tuple(explorer.open())):
+                faults.add(broken, (*here.story(), step))
             variants = stands(hand)
             _vacancies(explorer, variants, faults)
         except _Enough:
@@ -126,10 +129,11 @@ def _silences(explorer: Explorer, faults: _Faults, worst: dict[tuple[str, Risk],
         for silence, steps in silences(explorer.hand, here):
             for broken in breaks(explorer.hand, here.key, silence, plain=not steps):
                 faults.add(broken, (*here.story(), *steps, Step("", "silence", waited=silence.city or timedelta())))
-            _note(worst, here, silence.city)
+            note_worst(worst, here, silence.city)
 
 
-def _note(worst: dict[tuple[str, Risk], Worst], here: Situation, after: timedelta | None) -> None:
+def note_worst(worst: dict[tuple[str, Risk], Worst], here: Situation, after: timedelta | None) -> None:
+    """Keep the longest silence of each stage and risk."""
     place = here.key.stage, here.key.risk
     if after is not None and (place not in worst or after > worst[place].after):
         worst[place] = Worst(*place, after, here.key.tier)

@@ -11,7 +11,7 @@ from crisis_engine.core.calendar import Span
 from crisis_engine.core.case import Case
 from crisis_engine.core.errors import CrisisError
 from crisis_engine.core.model import Risk, Tier
-from crisis_engine.core.policy import ClockRule
+from crisis_engine.core.policy import ClockRule, longest_pause
 from crisis_engine.core.workflow import MoveDef
 
 from .form import forms
@@ -124,13 +124,14 @@ def silences(hand: Stagehand, here: Situation) -> Iterator[tuple[Silence, tuple[
 def _paused(hand: Stagehand, fresh: Case, move: MoveDef) -> Iterator[tuple[Silence, tuple[Step, ...]]]:
     case, steps = fresh, []
     for clock in fresh.clocks:
-        rule = hand.procedure.policy.clocks[clock.name].pause
-        if rule is None:
+        rule = hand.procedure.policy.clocks[clock.name]
+        longest = longest_pause(hand.procedure.policy, rule, fresh.risk, 0)
+        if rule.pause is None or not longest:
             continue
         form = next(forms(hand.procedure.workflow, hand.procedure.policy, move, case, START), None)
         if form is None:
             continue
-        filled = {**form, "clock": clock.name, "reason": rule.reasons[0], "until": START + rule.at_most.wall}
+        filled = {**form, "clock": clock.name, "reason": rule.pause.reasons[0], "until": START + longest}
         made = hand.make(case, move, {name: filled[name] for name in form}, {})
         if isinstance(made, Made):
             case = made.case

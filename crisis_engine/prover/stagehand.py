@@ -13,7 +13,7 @@ from crisis_engine.core.case import Case
 from crisis_engine.core.commands import Act, Open
 from crisis_engine.core.decide import Decision, decide_act, decide_due, decide_open, decide_presence
 from crisis_engine.core.errors import BadInput, CommandRejected, CrisisError, NotAllowed, NotFound
-from crisis_engine.core.model import TIERS, Risk, Subject, Tier, higher_tier
+from crisis_engine.core.model import TIERS, UNIT_KINDS, Partner, Risk, Subject, Tier, higher_tier
 from crisis_engine.core.parse_policy import PUPILS
 from crisis_engine.core.pen import Pen
 from crisis_engine.core.procedure import Procedure
@@ -22,7 +22,7 @@ from crisis_engine.core.workflow import MoveDef
 from crisis_engine.core.world import World
 
 from .form import OTHER_CHILD, Form
-from .town import A_PARTNER, CHILD, GUARDIANS, HOME, PARTNER, START, Town
+from .town import A_PARTNER, A_RECEIVER, CHILD, GUARDIANS, HOME, PARTNER, RECEIVER, START, Town
 
 NUMBER, DRAWN_NUMBER = "DRAWN-29", "DRAWN-140"
 """A case that no share below 100 percent draws for the city (抽查), and one that every share above 0 draws."""
@@ -61,12 +61,16 @@ class Stagehand:
     _openable: dict[str, tuple[str, Procedure]] = field(default_factory=dict)
     _stub: Procedure = field(init=False)
     _parent: Case | None = field(init=False, default=None)
+    _partners: dict[str, Partner] = field(init=False)     # the units that a form names: the town's partner, or its other school
 
     def __post_init__(self) -> None:
         """Give every track that a move may open something to open, and make a track that holds its parent."""
         workflow = self.procedure.workflow
         names = {name for move in workflow.moves.values() for name in move.opens} | workflow.tracks.keys()
         names |= {one for values in workflow.choices.values() for one in values}
+        kinds = {kind for move in workflow.moves.values() for each in move.fields for kind in each.sorts}
+        sends = any("addressee" in move.sets for move in workflow.moves.values())
+        self._partners = {RECEIVER: A_RECEIVER} if kinds & set(UNIT_KINDS) else {PARTNER: A_PARTNER} if sends else {}
         self._openable = {name: (f"TRACK-{name}", self.procedure) for name in names}
         stages = {name: replace(stage, holds=True) for name, stage in workflow.stages.items()}
         self._stub = replace(self.procedure, workflow=replace(workflow, name="held", stages=stages))
@@ -87,7 +91,7 @@ class Stagehand:
         return World(now, actor, self.procedure, self.town.at(now), case, NUMBER if case is None else case.number, subject, (),
                      tracks=tracks, openable=self._openable, guardians=GUARDIANS, proposed=proposed or {},
                      parent=self._parent if case is not None else None, parent_procedure=self._stub if self._parent is not None else None,
-                     partners={PARTNER: A_PARTNER} if self.sends else {})
+                     partners=self._partners)
 
     def due(self, case: Case, now: datetime) -> Pen:
         """Let the sweep come by at this instant."""
@@ -210,11 +214,6 @@ class Stagehand:
         if liked is not None:
             yield liked
         yield from (person for person in self._people(case, move.by, move) if person != liked)
-
-    @property
-    def sends(self) -> bool:
-        """Whether a move sends a case to a partner."""
-        return any("addressee" in move.sets for move in self.procedure.workflow.moves.values())
 
     def _people(self, case: Case, roles: Collection[str], move: MoveDef) -> Iterator[str]:
         """Yield everybody who may be among these roles now, whoever writes blind last."""

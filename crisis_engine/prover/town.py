@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
-from crisis_engine.core.access import Actor
+from crisis_engine.core.access import BLIND, Actor
 from crisis_engine.core.calendar import Calendar
 from crisis_engine.core.model import Agreement, Duty, Partner, Tier, Unit
 from crisis_engine.core.policy import Access, Policy
@@ -22,6 +22,8 @@ HOME = UNIT[Tier.CLASS]
 PARTNER = "city/partner"
 A_PARTNER = Partner(Unit(PARTNER, "partner", "partner", UNIT[Tier.CITY]), (
     Agreement("a", PARTNER, UNIT[Tier.CITY], START - timedelta(days=1), START + timedelta(days=4000)),))
+RECEIVER = f"{UNIT[Tier.COUNTY]}/other"
+A_RECEIVER = Partner(Unit(RECEIVER, "school", "other", UNIT[Tier.COUNTY]))
 _LONGEST_CAP = timedelta(days=400)
 
 
@@ -74,7 +76,7 @@ class Town:
             UNIT[tier]: Unit(UNIT[tier], tier.value, tier.value, UNIT[tier].rpartition("/")[0] or None)
             for tier in LEVELS if tier not in self.lack.levels
         }
-        units[PARTNER] = Unit(PARTNER, "partner", "partner", UNIT[Tier.CITY])
+        units[PARTNER], units[RECEIVER] = A_PARTNER.unit, A_RECEIVER.unit
         duties: dict[str, tuple[Duty, ...]] = {}
         for name, role in self.access.roles.items():
             if role.level == "subject":
@@ -85,6 +87,10 @@ class Town:
                 self.actors[duty.person] = Actor(duty.person, (duty,))
             if unit in units and name not in self.lack.roles and (role.level == "partner" or Tier(role.level) not in self.lack.empty):
                 duties[unit] = (*duties.get(unit, ()), *held)
+            if role.level == "school" and role.addressed != BLIND:   # of another school, to which a child can be offered
+                there = tuple(Duty(name, RECEIVER, f"{name}.{rank}", rank=rank) for rank in (3, 4))
+                self.actors |= {duty.person: Actor(duty.person, (duty,)) for duty in there}
+                duties[RECEIVER] = (*duties.get(RECEIVER, ()), *there)
         self.actors["student.1"] = Actor("student.1", pupil=CHILD)
         self.actors |= {person: Actor(person, wards=(CHILD,)) for person in GUARDIANS}
         self.resolver = Resolver(Roster(units, duties, {}), self.access, self.calendar, START)

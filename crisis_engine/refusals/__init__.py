@@ -15,6 +15,7 @@ from functools import cache
 from itertools import islice
 
 from crisis_engine.core.calendar import CHINA
+from crisis_engine.refusals.attachment import ATTACHMENTS
 from crisis_engine.refusals.clockwork import CLOCKWORK
 from crisis_engine.refusals.database import DATABASE
 from crisis_engine.refusals.migration import MIGRATIONS
@@ -24,11 +25,14 @@ from crisis_engine.refusals.right import RIGHTS
 from crisis_engine.refusals.rule import RULES
 from crisis_engine.refusals.secret import SECRETS
 from crisis_engine.refusals.track import TRACKS
+from crisis_engine.refusals.transfer import TRANSFERS
 from crisis_engine.words import knows, say
 
 __all__ = ["TABLE", "in_chinese"]
 
-TABLE: Mapping[str, str] = {**RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF, **NOTICES, **MIGRATIONS, **CLOCKWORK, **TRACKS}
+TABLE: Mapping[str, str] = {
+    **RULES, **DATABASE, **RIGHTS, **SECRETS, **PROOF, **NOTICES, **MIGRATIONS, **CLOCKWORK, **TRACKS, **ATTACHMENTS, **TRANSFERS,
+}
 """Each sentence of the engine with its values named, and its Chinese."""
 
 _HOLE = re.compile(r"\{(\w+)\}")
@@ -132,8 +136,8 @@ _ANSWERS = {"confirm": "确认", "decline": "否决", "withdraw": "撤回"}
 _TYPES = {
     "text": "文字", "bool": "是或否", "choice": "单选", "choices": "多选", "cues": "所见情形", "items": "清单事项", "time": "时间",
     "date": "日期", "risk": "风险等级", "tier": "层级", "persons": "人员编号，可多个", "person": "人员编号", "subject": "学生编号",
-    "clock": "时限名", "move": "办理事项", "unit": "单位编号", "case": "个案编号",
-    "list": "列表", "int": "数字", "float": "数字", "dict": "表",
+    "clock": "时限名", "move": "办理事项", "unit": "单位编号", "case": "个案编号", "attachment": "附件",
+    "list": "列表", "str": "文字", "bytes": "内容", "int": "数字", "float": "数字", "dict": "表",
 }
 _NESTED = {"rule", "reasons", "says"}
 _KINDS: Mapping[str, Callable[[str], str]] = {

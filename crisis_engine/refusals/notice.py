@@ -24,6 +24,8 @@ NOTICES: Mapping[str, str] = {
     "the person has no address for this gateway.": "此人没有该网关可用的地址。",
     "the gateway failed.": "网关出错。",
     "the gateway did not take it.": "网关没有接受。",
+    "the gateway did not end in time.": "网关没有及时结束。",
+    "the gateway still hangs over an earlier message.": "网关还卡在前一条消息上。",
     "the channel broke.": "渠道程序出错。",
     "no address": "没有地址",
     "no such channel": "没有这个渠道",

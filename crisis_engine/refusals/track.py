@@ -22,7 +22,5 @@ TRACKS: Mapping[str, str] = {
     "Report anew.": "请重新上报。",
     "These tracks hold the case: {names}.": "有子流程未完：{names}。",
     "End them first; `crisis show` has their numbers.": "请先办结；用 `crisis show` 查看编号。",
-    "{unit} is no partner of such a sort: {sorts}.": "{unit} 不是这类协作单位：{sorts}。",
-    "Name a partner of such a sort; the roster says which is which.": "请写这类协作单位；名册里有各单位的类别。",
 }
 """Each sentence as code says it, with names for what changes, and its Chinese."""

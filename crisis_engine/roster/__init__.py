@@ -127,7 +127,7 @@ def _read_row(sheet: Sheet, line: int, cells: list[str], faults: Faults) -> Reco
         values.setdefault("parent", None)
     if sheet.layout.kind == "subjects":
         values["id"] = ""
-    return sheet.layout.record(**values)
+    return sheet.layout.record(**values)  # type: ignore[return-value]  # a layout of LAYOUTS makes a Record
 
 
 def _text(value: object) -> str:

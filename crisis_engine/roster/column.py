@@ -42,7 +42,7 @@ class Layout:
     """A kind of roster file: the record of a row, the stems of file names, the columns."""
 
     kind: str
-    record: Callable[..., Record]
+    record: Callable[..., object]
     stems: str
     columns: tuple[Column, ...]
 

@@ -38,6 +38,11 @@ class Sheet:
 
 def open_sheet(path: Path, faults: Faults) -> Sheet | None:
     """Return the sheet at `path` with its rows still to be read, or None with the faults that make it unreadable."""
+    return open_as(path, None, faults)
+
+
+def open_as(path: Path, layout: Layout | None, faults: Faults) -> Sheet | None:
+    """Return what `open_sheet` does, of a file whose layout is known; of one that has to be recognised with None."""
     file = str(path)
     data = _read_bytes(path, faults)
     encoding = _detect(data, file, faults) if data is not None else None
@@ -51,7 +56,7 @@ def open_sheet(path: Path, faults: Faults) -> Sheet | None:
     if not header:
         faults.add("the file is empty.", file=file, way_out="Its first line must name the columns.")
         return None
-    layout = _recognise(path, header, faults)
+    layout = layout or _recognise(path, header, faults)
     columns = _match(layout, header, file, line, faults) if layout is not None else None
     return Sheet(file, layout, columns, len(header), rows) if layout is not None and columns is not None else None
 

@@ -71,8 +71,25 @@ class Habit:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """What people do about a clock of which the file says nothing: some part of its time passes, then they make a move that meets it."""
+
+    median: int    # percent of the time from now until it is due
+    slow: int
+    never: int
+    hours: Hours
+
+    def at(self, now: datetime, due_at: datetime, chance: Random, calendar: Calendar, again: Delay | None = None) -> datetime:
+        """Return when somebody acts on a clock that is due then; `again` as with a habit."""
+        budget = max(due_at - now, timedelta(minutes=1))
+        delay = Delay(budget * self.median / _HUNDRED, budget * self.slow / _HUNDRED)
+        at = now + (again if again is not None and again.median < delay.median else delay).draw(chance)
+        return self.hours.next_opening(at, calendar) if self.hours.slots else at
+
+
+@dataclass(frozen=True, slots=True)
 class Later:
-    """What people do unasked while a case stands in a stage."""
+    """What people do unasked while a case stands in a stage: in so many percent of the cases that come there."""
 
     stage: str
     deed: Deed
@@ -80,6 +97,19 @@ class Later:
     delay: Delay
     risks: frozenset[Risk]
     stable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A track that people open by hand beside a case that came to a stage, in so many percent."""
+
+    track: str
+    stage: str
+    by: tuple[str, ...]
+    delay: Delay
+    risks: frozenset[Risk]
+    chance: int
+    fields: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +147,9 @@ class Habits:
     vacant: int
     again: Delay
     clocks: Mapping[str, Habit]
+    rest: Rest
     later: tuple[Later, ...]
+    opens: tuple[Opening, ...]
 
 
 def pick(weights: Sequence[tuple[str, int]], chance: Random) -> str:
@@ -157,7 +189,8 @@ def parse_habits(doc: Mapping[str, object], file: str) -> Habits:
     habits = Habits(
         year=_year(top.table("year")), words=_words(top.table("word")), absences=staff.number("absences", 0, 100), away=_delay(staff),
         vacant=staff.number("vacant", 0, _HUNDRED), again=_delay(again), clocks=_clocks(top.table("clock")),
-        later=tuple(_later(one) for one in top.tables("later")),
+        rest=_rest(top.table("else")), later=tuple(_later(one) for one in top.tables("later")),
+        opens=tuple(_opening(one) for one in top.tables("open")),
     )
     staff.close()
     again.close()
@@ -182,10 +215,22 @@ def _clocks(table: Table) -> dict[str, Habit]:
             if inner is not None:
                 by_risk[risk] = _delay(inner)
                 inner.close()
-        hours = one.parsed("hours", lambda text: parse_hours(str(text))) if one.has("hours") else Hours()
-        found[name] = Habit(_delay(one), by_risk, hours, one.number("never", 0, 99, 0), tuple(_deed(deed) for deed in one.tables("do")))
+        deeds = tuple(_deed(deed) for deed in one.tables("do"))
+        found[name] = Habit(_delay(one), by_risk, _hours(one), one.number("never", 0, 99, 0), deeds)
         one.close()
     return found
+
+
+def _hours(table: Table) -> Hours:
+    return table.parsed("hours", lambda text: parse_hours(str(text))) if table.has("hours") else Hours()
+
+
+def _rest(table: Table) -> Rest:
+    rest = Rest(table.number("median", 1, 1000), table.number("slow", 1, 1000), table.number("never", 0, 99, 0), _hours(table))
+    if rest.slow <= rest.median:
+        table.refuse("nine of ten cannot be quicker than half.", "slow", way_out="Write a larger part than `median`.")
+    table.close()
+    return rest
 
 
 def _deed(table: Table) -> Deed:
@@ -203,11 +248,24 @@ def _fields(table: Table) -> Mapping[str, Any] | None:
 
 def _later(table: Table) -> Later:
     later = Later(
-        table.word("stage"), Deed(table.word("move"), fields=_fields(table)), table.words("by"), _delay(table),
-        frozenset(Risk(risk) for risk in table.some_of("risk", [risk.value for risk in Risk])), table.flag("stable"),
+        table.word("stage"), Deed(table.word("move"), (), table.number("chance", 1, _HUNDRED, _HUNDRED), _fields(table)),
+        table.words("by"), _delay(table), _risks(table), table.flag("stable"),
     )
     table.close()
     return later
+
+
+def _opening(table: Table) -> Opening:
+    opening = Opening(
+        table.word("track"), table.word("stage"), table.words("by"), _delay(table), _risks(table), table.number("chance", 1, _HUNDRED),
+        _fields(table) or {},
+    )
+    table.close()
+    return opening
+
+
+def _risks(table: Table) -> frozenset[Risk]:
+    return frozenset(Risk(risk) for risk in table.some_of("risk", [risk.value for risk in Risk]))
 
 
 def _words(table: Table) -> Words:

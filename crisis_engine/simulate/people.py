@@ -1,42 +1,28 @@
 """People who act with delays: they hear of a clock, take their time, and try what the file of habits says; nobody acts by chance alone.
 
+A track is lived through as its case is: by what the file says of its clocks, or else by the moves with which its definition meets them.
 Each child has a chance of its own, drawn from seed and case, so that nothing depends on which process lives which school.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import partial
-from random import Random
 from typing import Any
 
-from crisis_engine.core.calendar import parse_span
 from crisis_engine.core.case import Case, Clock
 from crisis_engine.core.commands import ANSWERS
 from crisis_engine.core.errors import CrisisError
-from crisis_engine.core.model import RISKS, TIERS, Risk
 from crisis_engine.core.pen import Pen
 from crisis_engine.core.resolve import level_of
-from crisis_engine.core.workflow import FieldDef, MoveDef
-from crisis_engine.simulate.habit import Deed, Habits, Later, happens
-from crisis_engine.simulate.rehearsal import Rehearsal
+from crisis_engine.simulate.child import Child
+from crisis_engine.simulate.form import filled
+from crisis_engine.simulate.habit import Deed, Habits, Later, Opening, happens
+from crisis_engine.simulate.rehearsal import Rehearsal, number_from
 
-_PANEL = ("counselor", "vice_principal", "class_teacher", "county_officer", "city_officer", "leading_group")
 _TRIES = 4
-
-
-@dataclass(slots=True)
-class Child:
-    """A child of the rehearsal: how it truly is, its own chance, and what people have in mind to do about it."""
-
-    ref: str
-    truth: str
-    chance: Random
-    entered: int = 0                                   # how many stages its case has come into
-    planned: set[tuple[str, int]] = field(default_factory=set)
 
 
 class People:
@@ -49,13 +35,14 @@ class People:
         self.refused: Counter[str] = Counter()
 
     def __call__(self, pen: Pen) -> None:
-        """Hear of what one decision did to one case."""
+        """Hear of what one decision did to one case; a track is lived through with the case beside which it stands."""
         number = pen.number
         child = self.children.get(number)
         if child is None:
-            if self.coming is None:
+            child = self.children.get(pen.case.parent) if pen.case.parent is not None else self.coming
+            if child is None:
                 return
-            child = self.children[number] = self.coming
+            self.children[number] = child
         for event in pen.events:
             kind = event.kind
             if kind == "clock_armed":
@@ -65,7 +52,7 @@ class People:
                     self._owe(child, pen.case, armed.clock, armed.n)
                 running = pen.case.clock(event.clock)                 # type: ignore[attr-defined]
                 late = running is not None and running.due_at <= pen.now
-                if late or (event.clock, event.n) not in child.planned:   # type: ignore[attr-defined]  # who is late stops putting it off
+                if late or (number, event.clock, event.n) not in child.planned:   # type: ignore[attr-defined]  # who is late stops putting it off
                     self._owe(child, pen.case, event.clock, event.n, again=True)  # type: ignore[attr-defined]
             elif kind == "moved" and event.to != event.origin:        # type: ignore[attr-defined]
                 self._entered(child, pen.case)
@@ -74,27 +61,42 @@ class People:
 
     def _owe(self, child: Child, case: Case, clock: str, n: int, *, again: bool = False) -> None:
         """Somebody heard of a clock, for the first time or again: they will act on it after a while, or forget it till the next time."""
-        habit = self.habits.clocks.get(clock)
-        if habit is None or (habit.never and happens(habit.never, child.chance)):
+        habits, chance, calendar, now = self.habits, child.chance, self.rehearsal.book.calendar, self.rehearsal.now
+        habit, told = habits.clocks.get(clock), habits.again if again else None
+        never = habit.never if habit is not None else habits.rest.never
+        if never and happens(never, chance):
             return
-        child.planned.add((clock, n))
-        at = habit.at(self.rehearsal.now, case.risk, child.chance, self.rehearsal.book.calendar,
-                      self.habits.again if again else None)
+        if habit is not None:
+            at = habit.at(now, case.risk, chance, calendar, told)
+        else:
+            running = case.clock(clock)
+            at = habits.rest.at(now, running.due_at if running is not None else now, chance, calendar, told)
+        child.planned.add((case.number, clock, n))
         self.rehearsal.plan(at, partial(self._meet, child, case.number, clock, n))
 
     def _meet(self, child: Child, number: str, clock: str, n: int) -> None:
-        child.planned.discard((clock, n))
+        child.planned.discard((number, clock, n))
         case = self.rehearsal.book.cases[number]
         running = case.clock(clock)
         if running is None or running.n != n:
             return
-        for deed in self.habits.clocks[clock].deeds:
+        habit = self.habits.clocks.get(clock)
+        for deed in habit.deeds if habit is not None else self._deeds(child, case, clock):
             if self._fits(child, case, deed) and self._try(child, case, deed, self._doers(case, deed, running)):
                 break
         case = self.rehearsal.book.cases[number]
         running = case.clock(clock)
-        if running is not None and running.n == n and (clock, n) not in child.planned:
+        if running is not None and running.n == n and (number, clock, n) not in child.planned:
             self._owe(child, case, clock, n, again=True)
+
+    def _deeds(self, child: Child, case: Case, clock: str) -> Sequence[Deed]:
+        """Return the moves by which the definition meets a clock from here, in the order of chance: the file says nothing of it."""
+        moves = self.rehearsal.book.pinned(case).workflow.moves.values()
+        fits = [Deed(move.name) for move in moves if clock in move.meets and case.stage in move.from_stages and not move.engine_only]
+        for place in range(len(fits) - 1, 0, -1):
+            other = int(child.chance.random() * (place + 1))
+            fits[place], fits[other] = fits[other], fits[place]
+        return fits
 
     def _fits(self, child: Child, case: Case, deed: Deed) -> bool:
         if (deed.when and child.truth not in deed.when) or any(one.move == deed.move for one in case.proposals):
@@ -106,24 +108,50 @@ class People:
     # ---- what people do unasked -----------------------------------------------------------------------------------------
 
     def _entered(self, child: Child, case: Case) -> None:
-        child.entered += 1
+        child.entered[case.number] += 1
+        if not case.open:
+            return
         for later in self.habits.later:
-            if later.stage == case.stage and case.open:
+            if later.stage == case.stage and later.deed.move in self.rehearsal.book.pinned(case).workflow.moves and (
+                    later.deed.chance >= 100 or happens(later.deed.chance, child.chance)):  # noqa: PLR2004 - percent
                 self._intend(child, case, later)
+        for opening in self.habits.opens:
+            if opening.stage == case.stage and case.parent is None and happens(opening.chance, child.chance):
+                at = self.rehearsal.now + opening.delay.draw(child.chance)
+                self.rehearsal.plan(at, partial(self._open, child, case.number, opening))
+
+    def _open(self, child: Child, number: str, opening: Opening) -> None:
+        """Somebody opens a track by hand, where the case is still in such a way and no such track stands beside it."""
+        book, now = self.rehearsal.book, self.rehearsal.now
+        case = book.cases[number]
+        if not case.open or (opening.risks and case.risk not in opening.risks):
+            return
+        procedure = book.procedure_for(opening.track, case.unit, track=True)
+        if any(track.workflow == procedure.workflow.id for track, _procedure in book.tracks_of(case)):
+            return
+        by = book.resolver(now).find(case.unit, opening.by, book.pinned(case).policy, case.recused).person
+        if by is None:
+            return
+        form = filled(book, now, child, case, procedure, procedure.workflow.opening, opening.fields)
+        self.rehearsal.numbers = lambda _workflow: number_from(child.chance)
+        try:
+            self.rehearsal.open_case(opening.track, by=by, parent=number, fields=form)
+        except CrisisError as error:
+            self.refused[f"{opening.track}: {type(error).__name__}"] += 1
 
     def _intend(self, child: Child, case: Case, later: Later) -> None:
         since = self.rehearsal.now
         if later.stable:
             since = max(since, self._stable_at(case))
         at = since + later.delay.draw(child.chance)
-        self.rehearsal.plan(at, partial(self._proceed, child, case.number, later, child.entered))
+        self.rehearsal.plan(at, partial(self._proceed, child, case.number, later, child.entered[case.number]))
 
     def _stable_at(self, case: Case) -> datetime:
         return (case.signal_at or case.opened_at) + self.rehearsal.book.pinned(case).policy.stable_for[case.peak].wall
 
     def _proceed(self, child: Child, number: str, later: Later, entered: int) -> None:
         case = self.rehearsal.book.cases[number]
-        if child.entered != entered or case.stage != later.stage:
+        if child.entered[number] != entered or case.stage != later.stage:
             return
         wanted = not later.risks or case.risk in later.risks
         early = later.stable and self._stable_at(case) > self.rehearsal.now
@@ -132,7 +160,7 @@ class People:
             found = self.rehearsal.book.resolver(self.rehearsal.now).find(case.unit, later.by, policy, case.recused).person
             self._try(child, case, later.deed, iter([found] if found is not None else []))
         case = self.rehearsal.book.cases[number]
-        if case.stage == later.stage and child.entered == entered:
+        if case.stage == later.stage and child.entered[number] == entered:
             self._intend(child, case, later)
 
     # ---- trying -----------------------------------------------------------------------------------------------------------
@@ -140,6 +168,7 @@ class People:
     def _try(self, child: Child, case: Case, deed: Deed, doers: Iterator[str]) -> bool:
         """Let the first of these people whom the rules allow it make the move; return whether it was made."""
         why = "nobody"
+        self.rehearsal.numbers = lambda _workflow: number_from(child.chance)
         for _try, by in zip(range(_TRIES), doers, strict=False):
             try:
                 self.rehearsal.act(case.number, deed.move, by=by, fields=self._form(child, case, deed))
@@ -169,38 +198,6 @@ class People:
     def _form(self, child: Child, case: Case, deed: Deed) -> dict[str, Any]:
         if deed.move in ANSWERS:
             return {"proposal": case.proposals[-1].move}
-        move: MoveDef = self.rehearsal.book.pinned(case).workflow.moves[deed.move]
-        given = deed.fields or {}
-        return {one.name: self._value(child, case, one, given.get(one.name)) for one in move.fields if one.required or one.name in given
-                or one.name == "members"}
-
-    def _value(self, child: Child, case: Case, one: FieldDef, given: Any) -> Any:  # noqa: ANN401 - any field of a form
-        if one.type == "risk":
-            return self._risk(child, case, str(given or "truth"))
-        if one.type == "time":
-            after = parse_span(given.removeprefix("+")).wall if isinstance(given, str) else timedelta()
-            return self.rehearsal.now + after
-        if given is not None:
-            return given
-        if one.type == "persons":
-            return self._panel(case)
-        if one.type == "choice":
-            return next(iter(self.rehearsal.book.pinned(case).workflow.choices[one.of or ""]))
-        if one.type == "subject":
-            return child.ref
-        if one.type == "tier":
-            return TIERS[min(case.tier.rank + 1, len(TIERS) - 1)].value
-        return one.type == "bool" or "-"
-
-    def _risk(self, child: Child, case: Case, word: str) -> str:
-        if word == "same":
-            return (case.risk if case.risk is not Risk.UNRATED else Risk.YELLOW).value
-        if word == "lower":
-            return RISKS[max(case.risk.rank - 1, 1)].value
-        return "blue" if child.truth == "none" else child.truth
-
-    def _panel(self, case: Case) -> list[str]:
-        book = self.rehearsal.book
-        resolver, policy = book.resolver(self.rehearsal.now), book.pinned(case).policy
-        found = (resolver.find(case.unit, (role,), policy, case.recused).person for role in _PANEL)
-        return list(dict.fromkeys(person for person in found if person is not None))
+        procedure = self.rehearsal.book.pinned(case)
+        move = procedure.workflow.moves[deed.move]
+        return filled(self.rehearsal.book, self.rehearsal.now, child, case, procedure, move, deed.fields or {})

@@ -18,11 +18,16 @@ from crisis_engine.core.decide import Decision, decide_act, decide_again, decide
 from crisis_engine.core.events import Event
 from crisis_engine.core.model import Absence
 from crisis_engine.core.pen import Pen
+from crisis_engine.core.procedure import Procedure
+from crisis_engine.core.resolve import Resolver
 from crisis_engine.engine.worlds import CRISIS
-from crisis_engine.simulate.book import Book
+from crisis_engine.simulate.book import Book, Numbers
 
 Watch = Callable[[Pen], None]
 """Is shown each pen after it was written: what one decision did to one case."""
+
+Look = Callable[[Case, Procedure, Resolver], None]
+"""Is shown each case that was looked at because somebody left, whether or not anything had to be done."""
 
 _LEFT, _DUE, _PLANNED = range(3)
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -38,15 +43,16 @@ class Rehearsal:
     """A discrete-event loop over the core. `log` has every event of each case where `keep` asks for it; `watch` sees every decision."""
 
     def __init__(
-        self, book: Book, start: datetime, *, numbers: Callable[[], str] | None = None, watch: Sequence[Watch] = (), keep: bool = True,
+        self, book: Book, start: datetime, *, numbers: Numbers | None = None, watch: Sequence[Watch] = (), keep: bool = True,
     ) -> None:
         self.book, self.now = book, start.astimezone(UTC)
         self.watch: list[Watch] = list(watch)
+        self.looks: list[Look] = []
         self.log: dict[str, list[Event]] = {}
         self.decisions = 0
         self._keep = keep
         seeded = Random(0)  # noqa: S311 - must repeat, and is no secret
-        self.numbers = numbers or (lambda: number_from(seeded))
+        self.numbers: Numbers = numbers or (lambda _workflow: number_from(seeded))
         self._heap: list[tuple[datetime, int, int, Any]] = []
         self._order = itertools.count()
         for absences in book.absences.values():
@@ -64,10 +70,21 @@ class Rehearsal:
         form = {"facts": "-", "cues": [], "danger_now": False, "with_child": None, "about_staff": [], **form}
         child = self.book.subject(subject)
         self.book.people_known(form["about_staff"])
-        number = self.numbers() if child is None or not any(one.open for one in self.book.cases_of(child.id)) else ""
+        number = self.numbers(workflow) if child is None or not any(one.open for one in self.book.cases_of(child.id)) else ""
         world = self.book.world_of_report(self.now, by, number, workflow, child, unit, form, self.numbers)
         command = Open(child.unit if child is not None else unit, child.id if child is not None else None, form)
         return self._apply(decide_again(world, command) if world.case is not None else decide_open(world, command))
+
+    def open_case(
+        self, workflow: str, *, by: str, unit: str | None = None, subject: str | None = None, parent: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Somebody opens a case of any workflow, beside another where it is a track; return its number. Raises as the engine does."""
+        form, book = dict(fields or {}), self.book
+        above, child = book.case(parent) if parent is not None else None, book.subject(subject)
+        world, home = book.world_of_open(self.now, by, workflow, above, child, unit, form, self.numbers)
+        key = child.id if child is not None else above.subject if above is not None else None
+        return self._apply(decide_open(world, Open(home, key, form)))
 
     def act(self, number: str, move: str, *, by: str, fields: Mapping[str, Any] | None = None) -> Decision:
         """Somebody makes a move, proposes it or answers a proposal, now. Raises as the engine does; then nothing was changed."""
@@ -117,20 +134,23 @@ class Rehearsal:
         case = self.book.cases[number]
         if case.next_at != at:      # it moved since; its new moment stands in the heap too
             return
-        self._write(decide_due(self.book.world_of_engine(self.now, case)))
+        self.write(decide_due(self.book.world_of_engine(self.now, case)))
 
     def _hand_over(self, person: str) -> None:
         """Look again at every case that the person holds a clock of or answers for, as the sweep does when somebody left."""
         for case in self.open_cases:
             if person == case.answers or any(clock.holder == person for clock in case.clocks):
-                self._write(decide_presence(self.book.world_of_engine(self.now, case)))
+                self.write(decide_presence(world := self.book.world_of_engine(self.now, case)))
+                for look in self.looks:
+                    look(self.book.cases[case.number], world.procedure, world.resolver)
 
     def _apply(self, decision: Decision) -> str:
         for pen in decision.pens:
-            self._write(pen)
+            self.write(pen)
         return decision.pens[0].number
 
-    def _write(self, pen: Pen) -> None:
+    def write(self, pen: Pen) -> None:
+        """Keep what one decision did to one case, and show it to whoever watches."""
         if not pen.events:
             return
         self.decisions += 1

@@ -2,7 +2,8 @@
 
 A case looks at its school and at what stands above it, never at another school: so each school is a rehearsal of its own. Who is away
 and which posts are vacant is drawn for each person alone, what happens to a child for each child alone. The tallies add up: the result
-depends on the seed, and neither on the number of processes nor on their order.
+depends on the seed, and neither on the number of processes nor on their order. For the same reason a partner has room for every
+child: how many stand with it from other schools no school knows.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from random import Random
 
 from crisis_engine.almanac import published_calendar
 from crisis_engine.core.calendar import CHINA, Calendar, Vacation
-from crisis_engine.core.model import Absence, Duty, Subject, Unit
+from crisis_engine.core.model import Absence, Agreement, Duty, Subject, Unit
 from crisis_engine.core.policy import Access
 from crisis_engine.core.resolve import paths
 from crisis_engine.definitions import load_access
@@ -25,9 +26,10 @@ from crisis_engine.engine.sweep import calm_collector
 from crisis_engine.example.city import PUPILS, SCHOOLS, generate_city
 from crisis_engine.roster import RosterSet
 from crisis_engine.simulate.book import Book, Shelf
+from crisis_engine.simulate.child import Child
 from crisis_engine.simulate.habit import Habits, Year, happens, load_habits, pick
 from crisis_engine.simulate.measure import Measure, Tally
-from crisis_engine.simulate.people import Child, People
+from crisis_engine.simulate.people import People
 from crisis_engine.simulate.rehearsal import Rehearsal, number_from
 
 _DAY = timedelta(days=1)
@@ -93,6 +95,8 @@ class Town:
         self.access: Access = load_access()
         self.shelf = Shelf(plan.policy)
         self.shelf.procedure(plan.workflow)
+        for opening in self.habits.opens:
+            self.shelf.procedure(opening.track, track=True)
         city = generate_city(plan.seed, plan.schools, plan.pupils)
         self.top = next(unit.id for unit in city.units if unit.kind == "city")
         year = self.habits.year
@@ -104,8 +108,17 @@ class Town:
         for unit in city.units:
             school = next((path for path in paths(unit.id) if self.units[path].kind == "school"), unit.id)
             self._below[school].append(unit)
+        self._beside: dict[str, list[Unit]] = defaultdict(list)       # partners, by the unit to which they belong
+        self._agreements: dict[str, list[Agreement]] = defaultdict(list)
+        for unit in city.units:
+            if unit.kind == "partner" and unit.parent is not None:
+                self._beside[unit.parent].append(unit)
+        for agreement in city.agreements:
+            self._agreements[agreement.partner].append(agreement)
+        self._roles: dict[str, str] = {}
         for duty in city.duties:
             self._duties[duty.unit].append(duty)
+            self._roles.setdefault(duty.person, duty.role)
         classes = [unit.id for unit in city.units if unit.kind == "class"]
         self._arrivals = self._spread(classes)
         self.busy = sorted(self._arrivals)
@@ -142,10 +155,11 @@ class Town:
         start, until = _midnight(year.first), _midnight(year.last + _DAY)
         arrivals = self._arrivals[school]
         book = Book(self._roster(school, {(room, ref) for _case, room, ref in arrivals}), self.access, self.calendar, self.shelf)
-        measure = Measure(self.units, school)
-        rehearsal = Rehearsal(book, start, numbers=lambda: "", keep=False)
+        measure = Measure(self.units, school, self._roles)
+        rehearsal = Rehearsal(book, start, keep=False)
         people = People(rehearsal, self.habits)
         rehearsal.watch += [people, measure]
+        rehearsal.looks.append(measure.look)
         for case, room, ref in arrivals:
             self._word_comes(rehearsal, people, case, room, ref)
         rehearsal.run(until)
@@ -155,17 +169,19 @@ class Town:
 
     def _roster(self, school: str, pupils: set[tuple[str, str]]) -> RosterSet:
         above = [self.units[path] for path in paths(school)[1:]]
-        units = [*above, *self._below[school]]
+        partners = [partner for unit in above for partner in self._beside[unit.id]]
+        units = [*above, *partners, *self._below[school]]
         year, duties, absences = self.habits.year, [], []
         for unit in units:
             for duty in self._duties[unit.id]:
                 chance = self._chance("staff", duty.person)
-                if unit not in above and happens(self.habits.vacant, chance):
+                if unit not in above and unit not in partners and happens(self.habits.vacant, chance):
                     continue
                 duties.append(duty)
                 absences += self._away(duty.person, chance, year)
         subjects = tuple(Subject(ref, ref, room) for room, ref in sorted(pupils))
-        return RosterSet(tuple(units), (), tuple(duties), tuple(absences), subjects)
+        agreements = [replace(one, capacity=None) for unit in partners for one in self._agreements[unit.id]]
+        return RosterSet(tuple(units), (), tuple(duties), tuple(absences), subjects, agreements=tuple(agreements))
 
     def _away(self, person: str, chance: Random, year: Year) -> list[Absence]:
         """Return when the person is away: as often as the habits say on average, each time from a morning on."""
@@ -195,8 +211,7 @@ class Town:
         cue = words.cue.get(child.truth)
         ticked = cue is not None and not happens(words.silent, chance)
         danger = child.truth == "red" and happens(words.danger, chance)
-        number = number_from(chance)
-        rehearsal.numbers, people.coming = (lambda: number), child
+        rehearsal.numbers, people.coming = (lambda _workflow: number_from(chance)), child
         rehearsal.report(unit=room, by=by, subject=None if unknown else child.ref, workflow=self.plan.workflow,
                          cues=[cue] if ticked else [], danger_now=danger)
         people.coming = None

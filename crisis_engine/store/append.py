@@ -8,10 +8,12 @@ from itertools import count
 from operator import attrgetter
 from typing import Any
 
+from crisis_engine.core.attachment import Kept
 from crisis_engine.core.case import Case
 from crisis_engine.core.errors import CrisisError, StaleVersion
 from crisis_engine.core.events import ClockArmed, ClockDropped, ClockMet, Event, Linked, Migrated, Notice, PersonRecused, RungFired
 from crisis_engine.core.evolve import clock_of
+from crisis_engine.store.attachment import PUT, sealed_row
 from crisis_engine.store.case import CASE_COLUMNS, CLOCK_COLUMNS, Change, Stored, clock_values, clocks_of, state_fields, state_of, values_of
 from crisis_engine.store.instant import micros, micros_or_none
 from crisis_engine.store.key import CASE, KeyRows
@@ -89,6 +91,7 @@ class Batch:
         self.ended: Values = []
         self.logged: Values = []
         self.secret: list[tuple[int, str]] = []   # which of these rows have a secret, and their case
+        self.attached: list[tuple[int, str, int, Kept]] = []   # case row, number, time of its record, and the file
         self.linked: Values = []
         self.recused: Values = []
         self.log_first = False   # a row changes its procedure only behind the event that says so
@@ -101,15 +104,16 @@ class Batch:
         self.ids[after.number] = case_id
         if not change.events:
             return
-        head = self._log(case_id, before, after, change.events)
+        head = self._log(case_id, change)
         self._clocks(case_id, before, after, change.events)
         if before is None:
             self.opened.append((case_id, *values_of(after, head, state_of(after), clocks_of(after), two=change.two, sole=change.sole)))
         else:
             self._case(before, change, head)
 
-    def _log(self, case_id: int, before: Stored | None, after: Case, events: Sequence[Event]) -> bytes:
+    def _log(self, case_id: int, change: Change) -> bytes:
         """Chain the events to the log and return the hash of the last."""
+        before, after, events = change.before, change.after, change.events
         head, seq = (before.head, before.case.version) if before else (GENESIS, 0)
         for event in events:
             seq += 1
@@ -126,6 +130,8 @@ class Batch:
                 self.recused.append((case_id, event.person))
             elif isinstance(event, Migrated):
                 self.log_first = True
+        times = {event.seq: event.at for event in events} if change.attached else {}
+        self.attached += [(case_id, after.number, micros(times[one.seq]), one) for one in change.attached]
         if after.version != seq:
             raise CrisisError(f"Case {after.number} says version {after.version}, its log ends at {seq}.")
         return head
@@ -231,6 +237,7 @@ class CaseWrites(KeyRows):
             self._bulk(_END, batch.ended)
             if not batch.log_first:
                 self._log(batch)
+            self._attach(batch)
             self._bulk(_LINK, batch.linked)
             self._bulk(_RECUSE, batch.recused)
             self._bulk(_OWE, self._owed(batch))
@@ -260,6 +267,11 @@ class CaseWrites(KeyRows):
             sealed = seal_envelope(keys[number], row[SECRET], number, row[SEQ])
             batch.logged[where] = (*row[:SECRET], sealed, *row[SECRET + 1:])
         batch.secret = []
+
+    def _attach(self, batch: Batch) -> None:
+        """Seal the files of the batch under their cases' keys, one after the other: one is in memory twice at a time."""
+        for case_id, number, at, one in batch.attached:
+            self._bulk(PUT, [sealed_row(self._key_to_seal(CASE, number, at), number, case_id, at, one)])
 
     def _owed(self, batch: Batch) -> Values:
         """Return the rows of the outbox."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
+from crisis_engine.core.attachment import Kept
 from crisis_engine.core.case import Case, Clock, Done, Grant, Proposal
 from crisis_engine.core.draft import drafted
 from crisis_engine.core.errors import CommandRejected
@@ -35,7 +36,7 @@ class Stored:
 @drafted
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one command did to one case: the case before (None for a new one) and after, its events, the notices owed."""
+    """What one command did to one case: the case before (None for a new one) and after, its events with their files, notices owed."""
 
     before: Stored | None
     after: Case
@@ -43,6 +44,7 @@ class Change:
     notices: tuple[Notice, ...]
     two: bool
     sole: bool
+    attached: tuple[Kept, ...] = ()
 
 
 _TIER: dict[str | None, Any] = {None: None} | {str(tier): tier for tier in TIERS}

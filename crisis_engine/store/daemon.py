@@ -69,6 +69,13 @@ class Backlog(NamedTuple):
     oldest_waiting: datetime | None
 
 
+class ClockWord(NamedTuple):
+    """Somebody's word that a clock is right, and what that clock said."""
+
+    at: datetime
+    by: str
+
+
 class DaemonRows(OutboxRows):
     """The daemons' own rows."""
 
@@ -149,6 +156,19 @@ class DaemonRows(OutboxRows):
         """Return when this set of definitions was first seen on this database: now, if it never was."""
         self.claim_job(DEFINITIONS, definitions, daemon, now, now)
         return instant(self._value("SELECT at FROM crisis_job WHERE job = :job AND period = :period", job=DEFINITIONS, period=definitions))
+
+    def put_clock_word(self, at: datetime, by: str) -> None:
+        """Keep for good who said that a clock is right, and what it said."""
+        self._run('INSERT INTO crisis_clock_word (at, "by") VALUES (:at, :by)', at=micros(at), by=by)
+
+    def last_clock_word(self) -> ClockWord | None:
+        """Return who said last that a clock is right."""
+        row = self._row('SELECT at, "by" FROM crisis_clock_word ORDER BY id DESC LIMIT 1')
+        return None if row is None else ClockWord(instant(row[0]), row[1])
+
+    def latest_record(self) -> datetime | None:
+        """Return the instant of the log's newest record: whoever wrote it, it was now by that machine's clock, or the case's last."""
+        return instant_or_none(self._value("SELECT at FROM crisis_event ORDER BY id DESC LIMIT 1"))
 
     # ---- periodic jobs ----------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from crisis_engine.core.access import Filter
 from crisis_engine.store.instant import instant, micros
 from crisis_engine.store.register import where_of
-from crisis_engine.store.statement import Statements
+from crisis_engine.store.statement import AMONG, Statements, listed
 
 
 class OwnClock(NamedTuple):
@@ -33,6 +33,11 @@ class WaitingDigest(NamedTuple):
     lines: Mapping[str, Any]
 
 
+def digest_key(kind: str, period: str, person: str) -> str:
+    """Return the key under which a digest goes out, on every channel."""
+    return f"digest-{kind}-{period}:{person}"
+
+
 _AT_POST = (
     "SELECT c.number, c.procedure, d.name, d.due_at FROM crisis_deadline d JOIN crisis_case c ON c.id = d.case_id"
     " WHERE d.status = 'armed' AND NOT d.at_tier AND d.unit = :unit AND d.role = :role AND d.holder = :person AND c.final IS NULL"
@@ -47,6 +52,8 @@ _AT_TIER = (
 )
 _SQL = (_AT_POST, _AT_TIER.format(tier=" AND c.tier NOT IN ('peer', 'class')"),
         _AT_TIER.format(tier=" AND c.unit = :unit AND c.tier IN ('peer', 'class')"))
+_CARRIED = "SELECT key FROM crisis_message WHERE key " + AMONG.format("keys")   # noqa: S608 (constants)
+_CLEAR = "DELETE FROM crisis_digest WHERE id " + AMONG.format("ids")   # noqa: S608 (constants)
 _PLACE = "(c.unit = :place OR (c.unit > :place || '/' AND c.unit < :place || '0'))"   # "0" follows "/"
 
 
@@ -111,6 +118,21 @@ class DigestRows(Statements):
     def mark_shared(self, digests: Sequence[int], at: datetime) -> None:
         """Afterwards these digests have their messages."""
         self._bulk("UPDATE crisis_digest SET shared_at = ? WHERE id = ?", [(micros(at), digest) for digest in digests])
+
+    def clear_digests(self, before: datetime, after: int, most: int) -> tuple[int, int]:
+        """Delete, of a page of digests (by row, those after one), what was shared out, is older and has no message left.
+
+        Return how many went and where the next page begins; 0 where nothing older is left.
+        """
+        rows = self._rows("SELECT id, kind, period, person, at, shared_at FROM crisis_digest WHERE id > :after ORDER BY id LIMIT :most",
+                          after=after, most=most)
+        old = {digest_key(kind, period, person): row_id for row_id, kind, period, person, at, shared in rows
+               if shared is not None and at < micros(before)}
+        if old:
+            for (key,) in self._rows(_CARRIED, keys=listed(old)):
+                old.pop(key, None)
+        gone = self._run(_CLEAR, ids=listed(old.values())) if old else 0
+        return gone, rows[-1][0] if any(row[4] < micros(before) for row in rows) else 0
 
 
 def _digest(row: tuple[Any, ...]) -> WaitingDigest:

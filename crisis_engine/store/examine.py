@@ -90,17 +90,20 @@ GUARDIANS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "crisis_case_rules_kept": ("trigger", ""), "crisis_event_move_by_two": ("trigger", ""), "crisis_case_pinned": ("trigger", ""),
     "crisis_event_migrated_by_two": ("trigger", ""), "crisis_migration": ("table", "crisis_migration_two"),
     "crisis_migration_never_deleted": ("trigger", ""), "crisis_migration_never_unsigned": ("trigger", ""),
+    "crisis_attachment": ("table", "crisis_attachment_whole"), "crisis_attachment_held": ("trigger", ""),
+    **{f"crisis_attachment_{rule}": ("trigger", "") for rule in ("with_record", "never_replaced", "never_updated", "never_deleted")},
     "crisis_data_key_two": ("trigger", ""), "crisis_data_key_held": ("trigger", ""), "crisis_erasure_held": ("trigger", ""),
     "crisis_erasure": ("table", "crisis_erasure_two"), "crisis_subject_two": ("trigger", ""), "crisis_receipt_held": ("trigger", ""),
     **{f"{table}_never_{change}": ("trigger", "") for table in ("crisis_leaf", "crisis_checkpoint", "crisis_cosignature", "crisis_verifier")
        for change in ("updated", "deleted")},
     "crisis_tile_never_deleted": ("trigger", ""), "crisis_tile_only_grows": ("trigger", ""), "crisis_leaf_in_turn": ("trigger", ""),
+    "crisis_clock_word_never_deleted": ("trigger", ""), "crisis_clock_word_never_updated": ("trigger", ""),
     "crisis_checkpoint_in_turn": ("trigger", ""), "crisis_leaf": ("table", "crisis_leaf_whole"),
 })  # fmt: skip
 """What the database itself must hold so that it refuses the never-cases, with a word that stands in its text."""
 
 
-_OF_FILES = frozenset({"crisis_event_never_replaced"})
+_OF_FILES = frozenset({"crisis_event_never_replaced", "crisis_attachment_never_replaced"})
 """What only SQLite needs: INSERT OR REPLACE is known nowhere else."""
 
 

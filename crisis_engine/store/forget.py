@@ -15,15 +15,16 @@ RECEIPTS, READS = "receipts", "reads"
 _HEAD = "shreds_head"
 
 # ruff: noqa: S608 - every piece of these statements is a constant of this file
-_UNDER_HOLD = (
+UNDER_HOLD = (
     "EXISTS (SELECT 1 FROM crisis_hold h WHERE h.lifted_at IS NULL AND ((h.kind = 'case' AND h.ref = c.number)"
     " OR (h.kind = 'subject' AND h.ref = c.subject)))"
 )
+"""Whether a legal hold keeps the case `c`."""
 _OF_CASE = "SELECT id FROM crisis_case WHERE number = :ref"
 _OLD_RECEIPTS = ("crisis_receipt WHERE made_at < :before AND NOT EXISTS"
-                 f" (SELECT 1 FROM crisis_case c WHERE c.id = crisis_receipt.case_id AND {_UNDER_HOLD})")
+                 f" (SELECT 1 FROM crisis_case c WHERE c.id = crisis_receipt.case_id AND {UNDER_HOLD})")
 _OLD_READS = ("crisis_access_log WHERE at < :before AND NOT EXISTS"
-              f" (SELECT 1 FROM crisis_case c WHERE c.number = crisis_access_log.number AND {_UNDER_HOLD})")
+              f" (SELECT 1 FROM crisis_case c WHERE c.number = crisis_access_log.number AND {UNDER_HOLD})")
 _ERASURES = "SELECT id, kind, ref, seen, because, proposed_by, proposed_at, confirmed_by, confirmed_at FROM crisis_erasure"
 
 
@@ -60,7 +61,7 @@ class ForgetRows(KeyRows):
         """Return the numbers of cases that ended before then, still hold secrets and are under no hold."""
         rows = self._rows("SELECT c.number FROM crisis_case c WHERE c.final IS NOT NULL AND c.closed_at < :before"
                           " AND EXISTS (SELECT 1 FROM crisis_event e WHERE e.case_id = c.id AND e.secret IS NOT NULL)"
-                          f" AND NOT {_UNDER_HOLD} ORDER BY c.closed_at, c.id LIMIT :limit", before=micros(before), limit=limit)
+                          f" AND NOT {UNDER_HOLD} ORDER BY c.closed_at, c.id LIMIT :limit", before=micros(before), limit=limit)
         return [number for (number,) in rows]
 
     def subjects_due(self, before: datetime, limit: int) -> list[str]:
@@ -68,7 +69,7 @@ class ForgetRows(KeyRows):
         rows = self._rows("SELECT s.id FROM crisis_subject s WHERE s.seen_at < :before"
                           " AND NOT EXISTS (SELECT 1 FROM crisis_hold h WHERE h.lifted_at IS NULL AND h.kind = 'subject' AND h.ref = s.id)"
                           " AND NOT EXISTS (SELECT 1 FROM crisis_case c WHERE c.subject = s.id AND (c.final IS NULL OR EXISTS"
-                          f" (SELECT 1 FROM crisis_event e WHERE e.case_id = c.id AND e.secret IS NOT NULL) OR {_UNDER_HOLD}))"
+                          f" (SELECT 1 FROM crisis_event e WHERE e.case_id = c.id AND e.secret IS NOT NULL) OR {UNDER_HOLD}))"
                           " ORDER BY s.seen_at, s.id LIMIT :limit", before=micros(before), limit=limit)
         return [child for (child,) in rows]
 
@@ -141,6 +142,7 @@ class ForgetRows(KeyRows):
             self._run(f"UPDATE crisis_event SET secret = NULL WHERE case_id = ({_OF_CASE}) AND secret IS NOT NULL AND at <= :until",
                       ref=ref, until=until)
             self._run(f"DELETE FROM crisis_receipt WHERE case_id = ({_OF_CASE}) AND made_at <= :until", ref=ref, until=until)
+            self._run(f"DELETE FROM crisis_attachment WHERE case_id = ({_OF_CASE}) AND at <= :until", ref=ref, until=until)
         if kind == SUBJECT:
             self._run("DELETE FROM crisis_guardian WHERE subject = (SELECT ref_index FROM crisis_subject WHERE id = :ref)", ref=ref)
             self._run("DELETE FROM crisis_subject WHERE id = :ref", ref=ref)
@@ -151,7 +153,7 @@ class ForgetRows(KeyRows):
         """Whether a hold keeps a case, by itself or by its child, or a child, by itself or by one of its cases."""
         direct = self._value("SELECT 1 FROM crisis_hold WHERE lifted_at IS NULL AND kind = :kind AND ref = :ref", kind=kind, ref=ref)
         column = "c.number" if kind == CASE else "c.subject"
-        return bool(direct or self._value(f"SELECT 1 FROM crisis_case c WHERE {column} = :ref AND {_UNDER_HOLD} LIMIT 1", ref=ref))
+        return bool(direct or self._value(f"SELECT 1 FROM crisis_case c WHERE {column} = :ref AND {UNDER_HOLD} LIMIT 1", ref=ref))
 
     def holds(self) -> list[Hold]:
         """Return the holds in force, the oldest first."""

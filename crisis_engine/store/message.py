@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from crisis_engine.store.digest import DigestRows
+from crisis_engine.store.forget import UNDER_HOLD
 from crisis_engine.store.instant import instant, instant_or_none, micros
 from crisis_engine.store.statement import AMONG, listed
 
@@ -17,11 +18,19 @@ _MESSAGE = f"SELECT {_COLUMNS} FROM crisis_message m WHERE "  # noqa: S608 (cons
 _FREE = "(m.lease_until IS NULL OR m.lease_until <= :now)"
 _DUE = (
     _MESSAGE + "m.status = 'waiting' AND m.urgent = :urgent AND m.next_try_at <= :now AND " + _FREE + " AND NOT m.channel "
-    + AMONG.format("but") + " ORDER BY m.next_try_at, m.id LIMIT :limit"
+    + AMONG.format("but")
 )
+_ABOUT = (" AND EXISTS (SELECT 1 FROM crisis_message_notice l JOIN crisis_notice n ON n.id = l.notice_id WHERE l.message_id = m.id"
+          " AND n.what = :what)")
+_SOONEST = " ORDER BY m.next_try_at, m.id LIMIT :limit"
 OPEN = (
     _MESSAGE + "m.person = :person AND m.channel = :channel AND m.made_at > :since AND m.status = 'waiting' AND NOT m.unsure"
     " AND m.digest_id IS NULL AND " + _FREE + " ORDER BY m.id"
+)
+_WANTED = (   # by a notice that is not at its end, or a legal hold
+    "SELECT DISTINCT l.message_id FROM crisis_message_notice l JOIN crisis_notice n ON n.id = l.notice_id"  # noqa: S608 (constants)
+    " JOIN crisis_case c ON c.id = n.case_id WHERE l.message_id " + AMONG.format("ids") + " AND (n.status IN ('waiting', 'dead') OR "
+    + UNDER_HOLD + ")"
 )
 _LATELY = timedelta(days=3)   # an older one is left alone: years of a person's messages are not searched for each new one
 _NOT_CONCERNED = (
@@ -99,15 +108,19 @@ class MessageRows(DigestRows):
 
     # ---- claiming -------------------------------------------------------------------------------------------------------------
 
-    def claim_messages(self, now: datetime, limit: int, lease: timedelta, but: Collection[str] = ()) -> list[MessageRow]:
+    def claim_messages(
+        self, now: datetime, limit: int, lease: timedelta, but: Collection[str] = (), what: str = "",
+    ) -> list[MessageRow]:
         """Claim at most so many messages that are due, the urgent first; whoever comes later gets none of them before the lease ends.
 
-        `but` are channels that are left alone for now. The messages come with the fence of this claim.
+        `but` are channels that are left alone for now; with `what` a message must carry a notice of that kind. The messages come with
+        the fence of this claim.
         """
         due: list[MessageRow] = []
+        sql, binds = (_DUE + _ABOUT + _SOONEST, {"what": what}) if what else (_DUE + _SOONEST, {})
         for urgent in (True, False):
             if len(due) < limit:
-                due += self._messages(_DUE, urgent=urgent, now=micros(now), limit=limit - len(due), but=listed(but))
+                due += self._messages(sql, urgent=urgent, now=micros(now), limit=limit - len(due), but=listed(but), **binds)
         claimed = []
         for message in due:
             taken = self._run(
@@ -146,6 +159,23 @@ class MessageRows(DigestRows):
         """Let a claimed message go under another key; return whether the claim still holds."""
         return bool(self._run("UPDATE crisis_message SET key = :key WHERE id = :id AND fence = :fence",
                               id=message.id, key=key, fence=message.fence))
+
+    # ---- clearing away --------------------------------------------------------------------------------------------------------
+
+    def clear_messages(self, before: datetime, after: int, most: int) -> tuple[int, int]:
+        """Delete, of a page of messages (by row, those after one), what was sent or dropped before then.
+
+        What carries a notice that still waits or could not be delivered stays, and so does what is about a case under a legal hold.
+        Return how many went and where the next page begins; 0 where nothing older is left.
+        """
+        rows = self._rows("SELECT id, made_at, status, ended_at FROM crisis_message WHERE id > :after ORDER BY id LIMIT :most",
+                          after=after, most=most)
+        old = {row[0] for row in rows if row[2] in {"sent", "dropped"} and row[3] < micros(before)}
+        if old:
+            old.difference_update(row[0] for row in self._rows(_WANTED, ids=listed(old)))
+        for table, column in (("crisis_message_notice", "message_id"), ("crisis_message", "id")) if old else ():
+            self._run(f"DELETE FROM {table} WHERE {column} " + AMONG.format("ids"), ids=listed(old))  # noqa: S608 (constants)
+        return len(old), rows[-1][0] if any(row[1] < micros(before) for row in rows) else 0
 
     # ---- for operators and receivers -------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from crisis_engine.core.errors import StoreError
 from crisis_engine.store.dialect import dialect_of
 
-REVISIONS: tuple[str, ...] = ("0001", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS: tuple[str, ...] = ("0001", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0014")
 """All schema versions in their order; the last is the one that this code works on."""
 
 _ALEMBIC = Lock()  # Alembic keeps its context in a module: one migration at a time in a process

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from crisis_engine.core.errors import Busy, StoreError
 from crisis_engine.store import sqlite
 from crisis_engine.store.append import CaseWrites
+from crisis_engine.store.child_move import ChildMoveRows
 from crisis_engine.store.daemon import DaemonRows
 from crisis_engine.store.dialect import BEGIN, Dialect, PoolTimeout, dialect_named, parse
 from crisis_engine.store.evidence import EvidenceReads
@@ -23,6 +24,7 @@ from crisis_engine.store.hold import Holds
 from crisis_engine.store.home import Files
 from crisis_engine.store.key import MASTER
 from crisis_engine.store.ledger import LedgerRows
+from crisis_engine.store.lock import Holder, holder_of, keeper_of
 from crisis_engine.store.log import LogReads
 from crisis_engine.store.master import Given
 from crisis_engine.store.migrate import is_current, make_current, refuse_other
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 
 class Tx(
     CaseReads, CaseWrites, LogReads, ReadLogRows, ReceiptRows, RegisterReads, RosterRows, PartnerRows, RotationRows, ForgetRows, LedgerRows,
-    TreeRows, EvidenceReads, Holds, DaemonRows, PinnedRows,
+    TreeRows, EvidenceReads, Holds, DaemonRows, PinnedRows, ChildMoveRows,
 ):
     """All that can be read and written inside one transaction; it holds as long as the transaction does."""
 
@@ -189,6 +191,16 @@ class Store:
         """Return the instant by the database's own clock. The daemon compares it with its own; nothing is ever decided by it."""
         with self._connected() as connection:
             return datetime.fromtimestamp(self._sql.now(connection), UTC)
+
+    def lock_holder(self, *, keeps: bool = False) -> Holder | None:
+        """Return which process holds the write lock of a SQLite file; None on a server, which ends a session that stands still itself.
+
+        With `keeps` only one that has it at each of some looks within a second, which nobody does who works.
+        """
+        path = sqlite.path_of(parse(self.url)) if self._sql.ONE_WRITER else None
+        if path is None:
+            return None
+        return keeper_of(path) if keeps else holder_of(path)
 
     def listen(self) -> Ear | None:
         """Return what hears that the nearest deadline came nearer; None where a database cannot call (SQLite). Close it afterwards."""

@@ -17,6 +17,7 @@ _ERROR_LENGTH = 200
 SHARED_OUT = 2**62
 """The next try of a notice whose messages have their own: it still waits, and ends with the last of them."""
 
+_ABOUT = " AND n.what = :what"
 _URGENT = " AND (n.urgent OR n.what = 'danger' OR n.why IN ('danger', 'alarm'))"
 _NOTICE = (
     "SELECT n.id, n.key, c.number, n.people, n.what, n.why, n.due_at, n.urgent, n.at, n.not_before, c.procedure"
@@ -39,21 +40,23 @@ class OutboxRows(MessageRows):
         """Wait for whoever shares out, claims or joins messages now: afterwards this transaction alone does, until its end."""
         self._run("INSERT INTO crisis_meta (name, value) VALUES ('outbox', '') ON CONFLICT (name) DO UPDATE SET value = excluded.value")
 
-    def waiting_notices(self, now: datetime, limit: int) -> list[WaitingNotice]:
+    def waiting_notices(self, now: datetime, limit: int, what: str = "") -> list[WaitingNotice]:
         """Return about so many notices that are due, the longest waiting first, and all others of their cases that are.
 
-        Where more wait than that, the urgent ones come as well: none is behind a crowd.
+        Where more wait than that, the urgent ones come as well: none is behind a crowd. With `what` those of that kind alone.
         """
-        ids = self._due_cases("", now, limit)
-        if len(ids) == limit:
+        which, binds = (_ABOUT, {"what": what}) if what else ("", {})
+        ids = self._due_cases(which, now, limit, **binds)
+        if len(ids) == limit and not what:
             ids += self._due_cases(_URGENT, now, limit)
-        sql = _NOTICE + "n.case_id " + AMONG.format("cases") + " AND n.status = 'waiting' AND n.next_try_at <= :now ORDER BY n.at, n.id"
-        return [_waiting(row) for row in self._rows(sql, cases=listed(set(ids)), now=micros(now))] if ids else []
+        sql = (_NOTICE + "n.case_id " + AMONG.format("cases") + f" AND n.status = 'waiting' AND n.next_try_at <= :now{which}"
+               " ORDER BY n.at, n.id")
+        return [_waiting(row) for row in self._rows(sql, cases=listed(set(ids)), now=micros(now), **binds)] if ids else []
 
-    def _due_cases(self, which: str, now: datetime, limit: int) -> list[int]:
+    def _due_cases(self, which: str, now: datetime, limit: int, **binds: str) -> list[int]:
         return [row[0] for row in self._rows(
             f"SELECT case_id FROM crisis_notice n WHERE n.status = 'waiting' AND n.next_try_at <= :now{which}"
-            " ORDER BY n.next_try_at, n.id LIMIT :limit", now=micros(now), limit=limit)]
+            " ORDER BY n.next_try_at, n.id LIMIT :limit", now=micros(now), limit=limit, **binds)]
 
     def notices_of(self, messages: Collection[int]) -> dict[int, list[WaitingNotice]]:
         """Return the notices that each of these messages carries, in the order in which they were owed."""

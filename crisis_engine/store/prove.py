@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter, itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
+from crisis_engine.core.attachment import descriptions
 from crisis_engine.core.errors import CrisisError, KeyFault, StoreError
 from crisis_engine.core.events import Event
 from crisis_engine.core.evolve import Folding
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.store.case import CASE_COLUMNS, CLOCK_COLUMNS, clock_values, clocks_of, state_of, values_of
 from crisis_engine.store.dialect import dialect_of
-from crisis_engine.store.record import GENESIS, RawRecord, proven
+from crisis_engine.store.record import GENESIS, SALT_BYTES, RawRecord, open_envelope, proven
 
-CHAIN, FOLD, CLOCKS, RULES = "chain", "fold", "clocks", "rules"
-"""What can be wrong with a case: its records, its row, its running clocks, the promises that its row asks of the database."""
+CHAIN, FOLD, CLOCKS, RULES, ATTACHED = "chain", "fold", "clocks", "rules", "attached"
+"""What can be wrong with a case: its records, its row, its clocks, the promises that its row asks of the database, its attachments."""
 
 CASES_AT_ONCE = 200
 """So many cases are read together: memory is bounded by their logs."""
@@ -35,6 +37,10 @@ _CLOCKS = (
     f"SELECT {CLOCK_COLUMNS} FROM crisis_deadline WHERE status = 'armed' AND case_id > :after AND case_id <= :last"  # noqa: S608 (constants)
     " ORDER BY case_id, name, n"
 )
+_FILES = (
+    "SELECT case_id, seq, n, size, length(content) FROM crisis_attachment WHERE case_id > :after AND case_id <= :last ORDER BY case_id"
+)
+_DESCRIBES = b'"sha256":"'   # in the JSON of a secret a text has its quotes escaped, so this stands there as a key alone
 _NUMBER, _PROCEDURE, _VERSION, _TWO, _SOLE, _HEAD = (
     CASE_COLUMNS.split(", ").index(name) for name in ("number", "procedure", "version", "two", "sole", "head")
 )
@@ -67,12 +73,21 @@ class Seen(NamedTuple):
     flaws: list[Flaw]
 
 
+class Attached(Protocol):
+    """What says which of a case's attachments are not what its records describe (store/attachment.py)."""
+
+    def __call__(
+        self, number: str, described: list[Mapping[str, Any]], stored: list[tuple[int, int, int, int]], *, whole: bool,
+    ) -> Iterator[Flaw]:
+        """Yield the flaws."""
+
+
 class Walk:
     """Walks through cases by their row ids; keeps what it learned of their procedures."""
 
-    def __init__(self, connection: Connection, opened: Callable[[RawRecord], RawRecord]) -> None:
-        """Walk on a connection; `opened` gives a record whose secret can be held against its commitment."""
-        self._connection, self._opened = connection, opened
+    def __init__(self, connection: Connection, opened: Callable[[RawRecord], RawRecord], attached: Attached) -> None:
+        """Walk on a connection; `opened` gives a record whose secret can be held against its commitment, `attached` the files' flaws."""
+        self._connection, self._opened, self._attached = connection, opened, attached
         self._sql = dialect_of(connection)
         self.closed = 0   # secrets that were not proven, for the master key is not at hand
         self._rules: dict[str, tuple[bool, bool] | None] = {}
@@ -106,7 +121,8 @@ class Walk:
         return self._sql.fetch(self._connection, sql, binds)
 
     def _through(self, after: int, last: int) -> Iterator[Seen]:
-        cases, records, clocks = (self._read(sql, after, last) for sql in (_CASES, _RECORDS, _CLOCKS))
+        cases, records, clocks, stored = (self._read(sql, after, last) for sql in (_CASES, _RECORDS, _CLOCKS, _FILES))
+        files = {case_id: [tuple(row[1:]) for row in found] for case_id, found in groupby(stored, itemgetter(0))}
         rows = {row[0]: row for row in cases}
         running = {case_id: list(found) for case_id, found in groupby(clocks, itemgetter(0))}
         for case_id, log in groupby(records, itemgetter(0)):
@@ -114,9 +130,9 @@ class Walk:
             if row is None:
                 yield self._without_row(case_id, log)
             else:
-                yield self._one(row, log, running.get(case_id, []))
+                yield self._one(row, log, running.get(case_id, []), files.pop(case_id, []))
         for row in rows.values():
-            yield self._one(row, (), running.get(row[0], []))
+            yield self._one(row, (), running.get(row[0], []), files.pop(row[0], []))
 
     def _read(self, sql: str, after: int, last: int) -> list[tuple[Any, ...]]:
         binds = {"after": after, "last": last}
@@ -132,13 +148,17 @@ class Walk:
         number = _printable(number) or f"#{case_id}"
         return Seen(case_id, number, len(records), [], [Flaw(number, None, CHAIN, "there is a log but no case")])
 
-    def _one(self, row: Sequence[Any], log: Iterator[Sequence[Any]] | Sequence[Sequence[Any]], clocks: Sequence[Sequence[Any]]) -> Seen:
+    def _one(  # noqa: C901 (one branch for each thing that can be wrong)
+        self, row: Sequence[Any], log: Iterator[Sequence[Any]] | Sequence[Sequence[Any]], clocks: Sequence[Sequence[Any]], files: list[Any],
+    ) -> Seen:
         number, version, head = row[_NUMBER], row[_VERSION], row[_HEAD]
         said = _printable(number)
         flaws: list[Flaw] = []
         events: list[Event] = []
         folding: Folding | None = Folding()
         prev, seq, records = GENESIS, 0, 0
+        described: list[Mapping[str, Any]] = []
+        whole = True   # every secret could be looked at
         for values in log:
             record = (number, *values[1:])
             if record[_SECRET] is None:
@@ -147,6 +167,8 @@ class Walk:
                 opened, sealed = self._open(RawRecord._make(record))
                 event, wrong = proven(opened, prev, seq + 1)
                 wrong += sealed
+                whole = whole and not wrong and opened.secret is not None
+                described += _described(opened) if whole else ()
             prev, seq, records = record[_HASH], record[1], records + 1
             if wrong:
                 flaws += [Flaw(said, seq, CHAIN, what) for what in wrong]
@@ -165,6 +187,8 @@ class Walk:
             flaws.append(Flaw(said, None, CHAIN, "the row's head is not the last record's hash"))
         elif folding is not None and seq:
             flaws += self._folded(said, folding, row, clocks)
+        if described or files:
+            flaws += self._attached(number, described, files, whole=whole)
         return Seen(row[0], said, records, events, flaws)
 
     def _open(self, record: RawRecord) -> tuple[RawRecord, list[str]]:
@@ -206,6 +230,12 @@ class Walk:
             except CrisisError:
                 self._rules[digest] = None
         return self._rules[digest]
+
+
+def _described(opened: RawRecord) -> Iterator[Mapping[str, Any]]:
+    """Yield what the open secret of a record describes of its attachments."""
+    if opened.secret is not None and _DESCRIBES in opened.secret:
+        yield from descriptions(json.loads(open_envelope(opened.secret)[SALT_BYTES:]))
 
 
 _place = attrgetter("name", "n")

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from crisis_engine.core.model import Absence, Agreement, Duty, Guardian, Person, Subject, Unit
+from crisis_engine.core.resolve import paths
 from crisis_engine.store.child import CHUNK, UNDER
 from crisis_engine.store.instant import instant, instant_or_none, micros, micros_or_none
 from crisis_engine.store.partner import PUT_AGREEMENT, PUT_SORT, rows_of_agreements, rows_of_sorts
@@ -78,8 +79,10 @@ _ABSENCE = (
     " ON CONFLICT (person, begins_at) DO UPDATE SET ends_at = excluded.ends_at,"
     " handed_at = CASE WHEN crisis_absence.ends_at = excluded.ends_at THEN crisis_absence.handed_at END"
 )
-_END_DUTIES = "UPDATE crisis_duty SET ends_at = ?, handed_at = NULL WHERE unit = ? AND (ends_at IS NULL OR ends_at > ?)"
-"""Whoever worked for a partner that is no more has no duty there: what they held goes to somebody else at that moment."""
+_END_DUTIES = (
+    "UPDATE crisis_duty SET ends_at = ?, handed_at = NULL WHERE (unit = ? OR (unit > ? AND unit < ?)) AND (ends_at IS NULL OR ends_at > ?)"
+)
+"""Whoever worked at a unit that is no more, or below it, has no duty there: what they held goes to somebody else at that moment."""
 _UNITS = ("SELECT id, kind, name, parent, begins_at, ends_at, dismissal, policy, coalesce(sort, '')"
           " FROM crisis_unit LEFT JOIN crisis_partner ON unit = id")
 _DUTIES = "SELECT role, unit, person, begins_at, ends_at, rank, hours, on_call FROM crisis_duty"
@@ -190,8 +193,10 @@ class RosterRows(PlainRows):
                 "agreements": self._import(PUT_AGREEMENT, iter(rows_of_agreements(roster.agreements))),
             }
             self._import(PUT_SORT, iter(rows_of_sorts(roster.units)))
+            places = {path for duty in roster.duties for path in paths(duty.unit)}   # a duty that is brought to a unit that ended
             self._import(_END_DUTIES, (
-                (micros(unit.ends_at), unit.id, micros(unit.ends_at)) for unit in roster.units if unit.kind == "partner" and unit.ends_at
+                (micros(unit.ends_at), unit.id, f"{unit.id}/", f"{unit.id}0", micros(unit.ends_at))   # "0" is the character after "/"
+                for unit in {**self.units(places), **{unit.id: unit for unit in roster.units}}.values() if unit.ends_at
             ))
             self._touch("roster_version")
         return counts

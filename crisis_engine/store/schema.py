@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from crisis_engine.store import (
+    table_attachment,
+    table_child_move,
     table_daemon,
     table_forget,
     table_key,
@@ -15,6 +17,7 @@ from crisis_engine.store import (
 from crisis_engine.store.table import metadata
 
 __all__ = [
-    "metadata", "table_daemon", "table_forget", "table_key", "table_migration", "table_notice", "table_partner", "table_proof",
-    "table_signer",
+    "metadata", "table_attachment", "table_child_move", "table_daemon", "table_forget", "table_key", "table_migration",
+    "table_notice", "table_partner",
+    "table_proof", "table_signer",
 ]

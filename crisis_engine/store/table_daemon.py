@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger
 from sqlmodel import Field
 
-from crisis_engine.store.table import Row
+from crisis_engine.store.table import Row, _key
 
 
 class HeartbeatRow(Row, table=True):
@@ -32,6 +32,15 @@ class DaemonRow(Row, table=True):
     round_at: int | None = Field(default=None, sa_type=BigInteger)
     success_at: int | None = Field(default=None, sa_type=BigInteger)
     state: str
+
+
+class ClockWordRow(Row, table=True):
+    """Somebody's word that a machine's clock is right, and what that clock said then; triggers refuse change and deletion."""
+
+    __tablename__ = "crisis_clock_word"
+    id: int | None = _key()
+    at: int = Field(sa_type=BigInteger)
+    by: str
 
 
 class JobRow(Row, table=True):

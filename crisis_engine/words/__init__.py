@@ -13,6 +13,7 @@ from .access import ACCESS
 from .audit import AUDIT
 from .author import AUTHOR
 from .daemon import DAEMON
+from .document import DOCUMENTS
 from .draw import DRAW
 from .explain import EXPLAIN
 from .field import FIELD
@@ -24,6 +25,7 @@ from .refusal import REFUSALS
 from .rehearse import REHEARSE
 from .screen import SCREENS
 from .secret import SECRETS
+from .transfer import TRANSFER
 
 LANGUAGES: tuple[str, ...] = ("zh", "en")
 """The languages of the catalogue, in the order of its columns."""
@@ -48,6 +50,6 @@ _COLUMN = {lang: column for column, lang in enumerate(LANGUAGES)}
 
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType({
     **FIELD, **NOTICES, **REFUSALS, **HELP, **SCREENS, **ACCESS, **SECRETS, **AUDIT, **DAEMON, **REHEARSE, **PROVER,
-    **DRAW, **AUTHOR, **EXPLAIN, **MIGRATE,
+    **DRAW, **AUTHOR, **EXPLAIN, **MIGRATE, **DOCUMENTS, **TRANSFER,
 })
 """Every key with its text in each language; a key stands in one part only."""

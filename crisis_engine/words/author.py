@@ -18,6 +18,7 @@ AUTHOR: Mapping[str, tuple[str, str]] = MappingProxyType({
     "diff.kinds.message": ("{old} 与 {new} 不是同一种定义。", "{old} and {new} are not of one kind."),
     "diff.kinds.way_out": ("请比较两个流程、两个时限、两个权限或两个保存期限文件。",
                            "Compare two workflows, two policies, two access or two retention files."),
+    "schema.written": ("已写入 {file}（{size} 字节）。", "Written: {file} ({size} bytes)."),
     "schema.kind.message": ("没有 {name} 这种定义文件。", "There is no kind of file called {name}."),
     "schema.kind.way_out": ("可用：{kinds}。", "Use one of: {kinds}."),
     "new.name.message": ("{name} 不能作文件名：以 a-z 开头，后面用 a-z、0-9 和 _。",

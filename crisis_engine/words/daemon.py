@@ -42,6 +42,13 @@ DAEMON: Mapping[str, tuple[str, str]] = MappingProxyType({
     "daemon.none": ("没有守护进程在运行。", "No daemon works on this database."),
     "daemon.oldest_due": ("最早一项已到点未动：{span}。", "The oldest rung is due and unfired: {span}."),
     "daemon.outbox": ("待发通知 {waiting} 条，无法送达 {dead} 条。", "{waiting} notices wait, {dead} could not be delivered."),
+    "daemon.lock": ("进程 {pid} 占着数据库的写锁，别人无法写入；最近一次写入在 {when}。",
+                    "Process {pid} keeps the database's write lock: nobody else can write. The last write was at {when}."),
+    "daemon.lock_stopped": (
+        "进程 {pid} 占着数据库的写锁而且已被暂停，别人无法写入；最近一次写入在 {when}。让它继续（kill -CONT）或结束它。",
+        "Process {pid} keeps the database's write lock and is stopped; nobody else can write. Last write: {when}. Continue or end it.",
+    ),
+    "daemon.trusted_by": ("最近由 {by} 确认过时钟：{when}。", "{by} said last that a clock is right, when it was {when}."),
     "daemon.trusted": (
         "已确认：现在是 {when}（北京时间），十分钟内有效。",
         "Noted: it is {when} (China's time). This holds for ten minutes.",

@@ -102,5 +102,6 @@ FIELD: Mapping[str, tuple[str, str]] = MappingProxyType({
     "event.migrated": ("换用新版规定", "new version"),
     "event.track_moved": ("由分支个案办结", "done by a track"),
     "event.parent_set": ("转归另一个案", "goes with another case now"),
+    "event.unit_set": ("随学生转到另一单位", "went to another unit with the child"),
     "event.linked": ("关联个案", "linked"),
 })

@@ -22,6 +22,8 @@ MIGRATE: Mapping[str, tuple[str, str]] = MappingProxyType({
     ),
     "migrate.done": ("已换版 {old} -> {new}：{cases} 个在办个案，{clocks} 个时限重算，其中 {nearer} 个提前。",
                      "Moved {old} -> {new}: {cases} open cases, {clocks} clocks got a new plan, {nearer} of them came nearer."),
+    "migrate.looser": ("{count} 处要求低于旧版（{keys}），见 crisis definitions diff {old} {new}。",
+                       "{count} numbers ask less than before ({keys}): see crisis definitions diff {old} {new}."),
     "migrate.stuck": ("{count} 个个案不能换，仍按旧版办理：", "{count} cases cannot move and stay with the old version:"),
     "migrate.more": ("另有 {count} 个，见 --json。", "and {count} more, see --json."),
     "migrate.next": ("接下来：加 --propose 提出。", "Next: the same with --propose."),

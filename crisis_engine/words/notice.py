@@ -31,6 +31,8 @@ NOTICES: Mapping[str, tuple[str, str]] = MappingProxyType({
     "notice.what.sweep_failed": ("系统无法处理这个个案，请人工查看", "the system cannot move this case: somebody must look"),
     "notice.what.sweep_gap": ("时限检查曾经停顿", "the clockwork had stood still"),
     "notice.what.clock_stepped": ("服务器时钟跳变，请核对时间", "the machine's clock stepped: check the time"),
+    "notice.what.clock_parked": (
+        "服务器时钟不可信，时限检查已停，请立即核对时间", "the machine's clock is not believed and nothing fires: check it now"),
     "notice.what.delivery_failed": ("通知未能送达，请改用其他方式联系", "a notice could not be delivered: reach the person by other means"),
     "notice.what.no_address": ("有人没有可用的联系方式，请补登", "somebody has no address that any channel serves: add one"),
     "notice.what.case": ("个案", "the case"),

@@ -26,6 +26,7 @@ from .daemon import bench_daemon
 from .database import Database, Postgres, Sqlite
 from .figure import Figure, load, machine, save
 from .growth import bench_growth
+from .migrate import bench_migrate
 from .peer import bench_peers
 from .run import Run, environment
 from .sweep import bench_sweep
@@ -64,6 +65,7 @@ PARTS = {
     "peers": Part("APScheduler, procrastinate and DBOS at the same task", 1.2, bench_peers),
     "daemon": Part("real daemons: a backlog beside an operator, then a steady number due each second; memory", 3.2, _alone(bench_daemon)),
     "growth": Part("an idle sweep and a drained case as the city grows", 0.8, _alone(bench_growth)),
+    "migrate": Part("every open case of a city moved to another policy and back while a daemon runs", 4.0, _alone(bench_migrate)),
 }
 
 
@@ -78,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     add("--rounds", type=_count, default=3, help="how often a drain is measured; the median counts")
     add("--schools", type=_count, help="schools of the city's network; without, all 941")
     add("--lives", type=_count, default=25_000, help="cases of 39 events each that are sealed and proven")
+    add("--moved", type=_count, default=100_000, help="open cases that are moved to another policy and back")
     add("--sizes", type=_count, nargs="+", default=[10_000, 100_000, 1_000_000], help="armed deadlines of the growth")
     add("--largest", action="store_true", help="the growth goes on to 5,000,000 (some minutes and 15 GB a database more)")
     add("--peer-due", type=_count, default=2_000, help="jobs of a peer due at one instant")
@@ -133,7 +136,7 @@ def measured(given: argparse.Namespace, where: Mapping[str, str]) -> dict[str, F
         if given.keep is not None:
             given.keep.mkdir(parents=True, exist_ok=True)
         sizes = sorted({*given.sizes, *([5_000_000] if given.largest else [])})
-        run = Run(folder, databases, keep=given.keep, cases=given.cases, due=given.due, rounds=given.rounds, lives=given.lives,
+        run = Run(folder, databases, keep=given.keep, cases=given.cases, due=given.due, rounds=given.rounds, lives=given.lives, moved=given.moved,
                   sizes=tuple(sizes), peer_due=given.peer_due, peer_future=given.peer_future, rate=given.rate, seconds=given.seconds,
                   growth_due=min(5_000, given.due), schools=given.schools)
         if given.keep is None:

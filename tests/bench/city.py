@@ -216,8 +216,11 @@ def due_times(base: datetime, cases: int, due: int, seed: int = 7) -> Iterator[d
         yield base if place in late else base + timedelta(days=2, seconds=place % 80_000)
 
 
-def build(database: Database, base_name: str, base: datetime, cases: int, due: int, *, schools: int | None = None) -> City:
-    """Afterwards there is a database with the whole roster of a city and its cases, `due` of them due at `base`."""
+def build(
+    database: Database, base_name: str, base: datetime, cases: int, due: int, *, schools: int | None = None,
+    times: Iterable[datetime] | None = None,
+) -> City:
+    """Afterwards there is a database with the whole roster of a city and its cases, `due` of them due at `base`, or each at its own time."""
     database.make(base_name)
     with ce.open_engine(database.url(base_name), clock=SettableClock(base - 2 * DAY)) as engine:
         engine.mark_sandbox()
@@ -225,7 +228,7 @@ def build(database: Database, base_name: str, base: datetime, cases: int, due: i
         city = City(engine)
     with database.session(base_name, fill=True) as session:
         statements = session.bare()
-        city.fill(session, due_times(base, cases, due))
+        city.fill(session, times if times is not None else due_times(base, cases, due))
         session.restore(statements)
     database.settle(base_name)
     return city

@@ -31,6 +31,7 @@ class Run:
     due: int = 100_000
     rounds: int = 3
     lives: int = 25_000
+    moved: int = 100_000            # open cases that another policy takes over
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     growth_due: int = 5_000
     peer_due: int = 2_000

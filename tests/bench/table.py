@@ -63,6 +63,8 @@ ROWS = (
     _row("idle sweep", "空转一次 sweep", "<idle.DB> ms NAME", "NAME <idle.DB> ms", "< 1 ms"),
     _row("idle sweep, most armed to fewest", "空转成本，最多与最少时限之比", "<growth.DB>x NAME", "NAME <growth.DB> 倍", "1.3x"),
     _row("`engine.act`, durable commands a second", "`engine.act`，每秒落盘命令数", "<act.DB> NAME", "NAME <act.DB>", "800"),
+    _row("open cases moved to another policy a second, a daemon beside it", "运行中的个案迁到新时限，每秒个数，守护进程同时运行",
+         "<migrate.DB> NAME", "NAME <migrate.DB>"),
     Row("`crisis --help`", "`crisis --help`", "<help> ms", "<help> ms", "< 300 ms"),
     _row("`crisis queue` in the whole city", "`crisis queue`，整座城市", "<queue.DB> ms NAME", "NAME <queue.DB> ms", "< 500 ms"),
     Row("access decisions a second", "权限判定，每秒次数", "<access>", "<access>", "500,000"),

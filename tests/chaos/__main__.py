@@ -11,6 +11,9 @@ from random import SystemRandom
 from tests.chaos.city import Flawed, Simulation
 from tests.chaos.people import Figures
 
+EVERY = 100
+"""Seeds between two lines of progress, where nobody watches."""
+
 
 def main() -> int:
     """Play what was asked for; print figures, and each seed that broke a promise; 1 when any did."""
@@ -34,6 +37,8 @@ def main() -> int:
         played += 1
         if sys.stderr.isatty():
             print(f"\r{played} seeds, {figures.steps} steps, {len(flawed)} flawed ", end="", file=sys.stderr, flush=True)
+        elif played % EVERY == 0:   # a log says how far it came, and from which seed it may go on
+            print(f"{played} seeds, the last {seed}, {figures.steps} steps, {figures.rungs} rungs, {len(flawed)} flawed", flush=True)
     seconds = time.monotonic() - began
     print(f"{played} seeds from {start}, {figures.steps} steps ({figures.steps / seconds:.0f}/s), {sum(figures.faults.values())} faults of "
           f"{len(figures.faults)} kinds, {sum(figures.calls.values())} commands ({figures.calls['unknown']} of unknown outcome), "

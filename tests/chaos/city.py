@@ -45,6 +45,8 @@ class Simulation(People):
         self._stays = self.rnd.choice([0.0, 0.5, 0.8, 0.95])  # how likely the same process goes on: short and long runs
         self._last = ""
         self._held: tuple[str, int] | None = None             # a daemon that decided and is kept from writing until somebody else wrote
+        self._behind: set[str] = set()                        # daemons that decided by a roster that has changed since
+        self._suspicious = False                              # one of them wrote: nobody who left may hold anything now
         self._stamp = -1
 
     # ---- the whole -------------------------------------------------------------------------------------------------------
@@ -56,7 +58,7 @@ class Simulation(People):
         copy_city(template(), self.path)
         try:
             chance = patch("crisis_engine.engine.deliver.chance", Random(self.seed).random)
-            with patch("secrets.choice", Random(self.seed).choice), chance, self._watched():
+            with patch("secrets.choice", Random(self.seed).choice), chance, self.overhearing(), self._watched():
                 try:
                     for _step in range(self.steps):
                         self._tick()
@@ -116,7 +118,9 @@ class Simulation(People):
 
     def _tick(self) -> None:
         chance = self.rnd.random()
-        if chance < 0.06:
+        if self._suspicious:
+            self._look_around()
+        elif chance < 0.06:
             self._time_passes()
         elif chance < 0.075 and self._faults:
             self._clock_jumps()
@@ -199,8 +203,33 @@ class Simulation(People):
         if self.lock.holder is None and self.watch.stamp() != self._stamp:
             self.watch.look(self.now)
             self._stamp, self._held = self.watch.stamp(), None
-        if runner.point == "write" and runner.name in DAEMONS and self._faults and self.rnd.random() < 0.3:
-            self._held = runner.name, self.figures.steps + 30
+            self._roster_moved(runner)
+        if runner.point == "write" and runner.name in DAEMONS and not self.calm:
+            if self._faults and self.rnd.random() < 0.3:
+                self._held = runner.name, self.figures.steps + 30
+            if self.called.get(runner.name) and self.rnd.random() < 0.6:
+                self._roster_moves(runner)
+
+    def _roster_moves(self, daemon: Runner) -> None:
+        """Let the operator, between a sweep's decision and its write, send somebody away whom it calls on; then it writes."""
+        operator = self.runners["operator"]
+        if operator.point != "idle" or self.lock.holder is not None:
+            return
+        self.between = daemon.name
+        for runner in (operator, daemon):
+            self._step(runner, Told(Order.GO))
+            while runner.point not in {"done", "idle", "gone"}:
+                self._step(runner, Told(Order.GO))
+        self.between = ""
+        self._note("roster moves", daemon.name)
+
+    def _roster_moved(self, wrote: Runner) -> None:
+        """Keep who decided by the roster as it was before this commit; when one of them writes, it is looked after at once."""
+        if wrote.name == "operator":
+            self._behind |= {name for name in DAEMONS if self.runners[name].point == "write"}
+        elif wrote.name in self._behind:
+            self._behind.discard(wrote.name)
+            self._suspicious = not self.calm
 
     def _cut_off(self, name: str) -> None:
         """Whoever waited for this process hears nothing more."""
@@ -210,6 +239,7 @@ class Simulation(People):
     def _restart(self, runner: Runner) -> None:
         if self.rnd.random() < 0.2:
             self.revised ^= {runner.name}   # it comes back with other definitions
+        self.called.pop(runner.name, None)
         self._start(runner.name)
         self._note("start", runner.name)
 
@@ -229,7 +259,7 @@ class Simulation(People):
         self.calm = calm
         assert self.observer.sweep().failed == 0, "a case could not be decided"
         self.watch.look(self.now, swept=True)
-        self._stamp = self.watch.stamp()
+        self._stamp, self._suspicious = self.watch.stamp(), False
         self._note("look", str(self.figures.steps))
 
     # ---- liveness --------------------------------------------------------------------------------------------------------

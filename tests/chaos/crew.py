@@ -19,19 +19,26 @@ from typing import Self
 from crisis_engine import open_engine
 from crisis_engine.core.errors import StoreError
 from tests.chaos.verdict import find_flaws
-from tests.chaos.worker import Book, Task, heard, open_calls, order
+from tests.chaos.worker import Book, Task, busy, heard, open_calls, order
 
 ROOT = Path(__file__).parent.parent.parent
 SPEED = 900.0   # a quarter of an hour in a second
+A_ROUND = 100
+"""Kills on one database before it is judged: a long run is many rounds, each on a fresh copy of the city and with a seed of its own."""
+
+
+def rounds_of(seed: int, kills: int, most: int = A_ROUND) -> list[tuple[int, int]]:
+    """Return seed and kills of each round of a run: a flaw is found early, and a run that was cut off goes on with its next round."""
+    return [(seed + place, min(most, kills - done)) for place, done in enumerate(range(0, kills, most))]
 
 
 class Crew:
     """Writers and daemons on one database. Each has a name; a killed one comes back at once under another."""
 
-    def __init__(self, url: str, folder: Path, seed: int, *, writers: int = 3, daemons: int = 2) -> None:
+    def __init__(self, url: str, folder: Path, seed: int, *, writers: int = 3, daemons: int = 2, speed: float = SPEED) -> None:
         self.url, self.folder, self.rnd = url, folder, Random(seed)
         folder.mkdir(exist_ok=True)
-        self.since = time.time()
+        self.since, self.speed = time.time(), speed
         self.faults: Counter[str] = Counter()
         self.pids: dict[str, int] = {}
         self.stopped: dict[str, float] = {}    # until when
@@ -59,7 +66,7 @@ class Crew:
         self._number += 1
         name = f"{role}-{self._number}"
         again = open_calls(self.folder / f"{after}.jsonl") if after and self.rnd.random() < 0.8 else []
-        task = Task(name, role, self.rnd.randrange(2**32), self.url, str(self.folder), self.since, SPEED, again)
+        task = Task(name, role, self.rnd.randrange(2**32), self.url, str(self.folder), self.since, self.speed, again)
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(order(task).encode())
@@ -113,6 +120,15 @@ class Crew:
             self.harm()
             turn += 1
 
+    def work(self, seconds: float, beside: Callable[[], None] = lambda: None) -> None:
+        """Leave them to their work for so long; `beside` is called every second."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(min(1.0, max(0.0, until - time.monotonic())))
+            for name, pid in self.pids.items():
+                assert is_alive(pid), f"{name} fell over by itself: {self._last_words(name)}"
+            beside()
+
     def _last_words(self, name: str) -> str:
         file = self.folder / f"{name}.fell"
         return file.read_text(encoding="utf-8") if file.exists() else "without a word"
@@ -121,7 +137,7 @@ class Crew:
         """Let one last process do what is owed, then return every flaw that is found."""
         for name in list(self.pids):
             self.kill(name)
-        task = Task("judge", "daemon", 10**9, url or self.url, str(self.folder), self.since, SPEED)
+        task = Task("judge", "daemon", 10**9, url or self.url, str(self.folder), self.since, self.speed)
         now = [task.now()]
         with open_engine(url or self.url, clock=lambda: now[0], channels=(_Patient(task),), create=False) as engine:
             for hours in (0, 2, 26):
@@ -139,6 +155,7 @@ class Crew:
             self.faults["commands"] = len(calls)
             self.faults["unknown"] = sum(call.outcome == "unknown" for call in calls)
             self.faults["acknowledged"] = sum(call.outcome == "ok" for call in calls)
+            self.faults["busy"] = busy(self.folder)
             self.faults["messages"] = len({one.key for one in book})
             with engine.store.reading() as tx:
                 self.faults["rungs"] = int(tx._value("SELECT count(*) FROM crisis_event WHERE kind = 'rung_fired'"))  # noqa: SLF001 - counts

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta
 from functools import cache
 from pathlib import Path
 from random import Random
+from threading import current_thread
 from typing import Any
+from unittest.mock import patch
 
 from crisis_engine import CrisisError, Engine, open_engine
+from crisis_engine.core.case import Case
 from crisis_engine.core.errors import Busy, StoreError
 from crisis_engine.core.model import Absence
 from crisis_engine.core.procedure import Procedure
 from crisis_engine.definitions import load_procedure
+from crisis_engine.engine import sweep
 from crisis_engine.example import EXAMPLE_NOW, example_roster
 from crisis_engine.roster import RosterSet
-from crisis_engine.store import Store
+from crisis_engine.store import Change, Store
+from crisis_engine.store.append import Batch
 from tests.chaos.baton import Runner
 from tests.chaos.history import FAIL, OK, UNKNOWN, Call, Sent
 from tests.chaos.seam import Gateway, Seam, WriteLock
@@ -74,6 +79,8 @@ class People:
         self.rounds: Counter[str] = Counter()          # of each daemon
         self.under_way: dict[str, Command] = {}        # by process: the command that it gives
         self.again: deque[Command] = deque()           # commands of unknown outcome that somebody will send again
+        self.called: dict[str, list[str]] = {}         # by daemon: who gets something by the batch that it decided and had nothing of it
+        self.between = ""                              # a daemon that is kept between its decision and its write
         self.calm = False                              # no more faults, and no new commands
         self.revised: set[str] = set()                 # processes that go by other definitions
         self.number = 0
@@ -96,6 +103,7 @@ class People:
                 runner.stand("idle")
                 with suppress(CrisisError):   # an outage: the daemon logs it and comes again
                     assert engine.sweep().failed == 0, "a case could not be decided"
+                self.called.pop(runner.name, None)
                 with suppress(CrisisError):
                     engine.deliver()
                 self.rounds[runner.name] += 1
@@ -108,13 +116,31 @@ class People:
                     with suppress(CrisisError):
                         self._change_roster(engine)
 
+    @contextmanager
+    def overhearing(self) -> Iterator[None]:
+        """Let the operator know whom a sweep calls on before it writes that: there the races are."""
+        usual = sweep.prepare
+
+        def prepared(changes: Sequence[Change], first_id: int = 0) -> Batch:
+            self.called[current_thread().name] = sorted({
+                person for change in changes if change.before is not None
+                for person in _busy(change.after) - _busy(change.before.case)})
+            return usual(changes, first_id)
+
+        with patch.object(sweep, "prepare", prepared):
+            yield
+
     def _change_roster(self, engine: Engine) -> None:
+        empty = RosterSet((), (), (), (), (), ())
+        if called := self.called.get(self.between):   # a daemon has decided and not written: now somebody goes whom it calls on
+            gone = Absence(self.rnd.choice(called), self.now, self.now + timedelta(minutes=10))
+            engine.import_roster(replace(empty, absences=(gone,)))
+            return
         person, start = self.rnd.choice(STAFF), self.now + timedelta(minutes=self.rnd.choice([0, 0, 20, 600]))
         what = self.rnd.random()
         if what < 0.5:
             engine.add_absence(person=person, begins_at=start, ends_at=start + timedelta(hours=self.rnd.choice([1, 30])), by="p-9")
         elif what < 0.7:
-            empty = RosterSet((), (), (), (), (), ())
             engine.import_roster(replace(empty, absences=(Absence(person, self.now, self.now + timedelta(hours=3)),)))
         else:
             duty = self.rnd.choice([duty for duty in example_roster().duties if duty.person in STAFF])
@@ -168,6 +194,10 @@ class People:
             self.calls.append(Call(command.key, outcome, answer))
         if outcome == UNKNOWN and self.rnd.random() < 0.8:   # some people never ask again
             self.again.append(command)
+
+
+def _busy(case: Case) -> set[str]:
+    return {person for person in (case.answers, *(clock.holder for clock in case.clocks)) if person is not None}
 
 
 @cache

@@ -159,6 +159,11 @@ def rung_passed_over(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Steps, "after", after))
 
 
+def roster_claim_ignored(stack: ExitStack) -> None:
+    """A sweep writes what it decided although the roster has changed since: whoever left in between is given a clock."""
+    stack.enter_context(patch.object(sweep, "_refuse_other", lambda _tx, _seen: None))
+
+
 def time_runs_back(stack: ExitStack) -> None:
     """An event takes the machine's clock as it is, also where the case has seen a later one."""
     stack.enter_context(patch.object(pen, "max", lambda now, _last: now, create=True))
@@ -175,5 +180,6 @@ PLANTS: dict[Callable[[ExitStack], None], str] = {
     acknowledged_before_commit: r"acknowledged and lost",
     rung_passed_over: r"passed over",
     time_runs_back: r"time ran back",
+    roster_claim_ignored: r"is away and holds|is no \w+ of \S+ and holds",
 }
 """Each planted bug, and how the harness must say what it found: a run that merely falls over has found nothing."""

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from crisis_engine.core.errors import StoreError
 from crisis_engine.example import EXAMPLE_NOW
 from crisis_engine.store import Store, Tx
 from crisis_engine.testing import open_test_engine
-from tests.chaos.crew import Crew
+from tests.chaos.crew import Crew, rounds_of
 from tests.chaos.proxy import Proxy
+from tests.chaos.test_kill import SEED, say
 from tests.postgres import Server, binaries
 
 KILLS = int(os.environ.get("CRISIS_CHAOS") or 8)
-SEED = int(os.environ.get("CRISIS_SEED") or 20260302)
+ROUNDS = rounds_of(SEED, KILLS)
+TOGETHER = float(os.environ.get("CRISIS_TOGETHER") or 60)   # seconds
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="SIGSTOP, fork and /proc are Linux")
 
@@ -41,18 +43,33 @@ def durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[S
         server.remove()
 
 
-def say(what: str, crew: Crew) -> None:
-    """Print the figures of a long run."""
-    if os.environ.get("CRISIS_CHAOS"):
-        sys.stderr.write(f"\n{what}: {dict(crew.faults)}\n")
-
-
-def test_kills_and_stops_on_postgresql_lose_nothing_and_double_nothing(postgres_url: str, tmp_path: Path) -> None:
-    with Crew(postgres_url, tmp_path / "heard", SEED) as crew:
-        crew.rage(KILLS)
+@pytest.mark.parametrize(("seed", "kills"), ROUNDS)
+def test_kills_and_stops_on_postgresql_lose_nothing_and_double_nothing(postgres_url: str, tmp_path: Path, seed: int, kills: int) -> None:
+    with Crew(postgres_url, tmp_path / "heard", seed) as crew:
+        crew.rage(kills)
         flaws = crew.judge(unasked={"settings"})   # the tests' server does not sync: it outlives these kills
     say("PostgreSQL", crew)
     assert not flaws, "\n".join(flaws)
+    assert crew.faults["acknowledged"]
+    assert crew.faults["rungs"]
+
+
+def test_two_daemons_and_writers_on_the_same_cases_meet_no_deadlock(
+    postgres_server: Server, postgres_url: str, tmp_path: Path,
+) -> None:
+    if not os.environ.get("CRISIS_CHAOS"):
+        pytest.skip("`make chaos` does this: it takes a minute, and three with CRISIS_TOGETHER=180")
+    name = postgres_url.rpartition("/")[2]
+    with Crew(postgres_url, tmp_path / "heard", SEED, speed=120) as crew:   # slower than else: leases shall outlast what they are for
+        crew.work(TOGETHER)
+        flaws = crew.judge(unasked={"settings"})
+    with psycopg.connect(postgres_server.url("postgres")) as driver:
+        row = driver.execute("SELECT deadlocks, xact_commit, xact_rollback FROM pg_stat_database WHERE datname = %s", [name]).fetchone()
+    assert row is not None
+    crew.faults.update(dict(zip(("deadlocks", "commits", "rollbacks"), row, strict=True)))
+    say("PostgreSQL together", crew)
+    assert not flaws, "\n".join(flaws)
+    assert crew.faults["deadlocks"] == 0
     assert crew.faults["acknowledged"]
     assert crew.faults["rungs"]
 
@@ -86,11 +103,14 @@ def test_a_connection_lost_inside_a_transaction_is_one_plain_error_at_every_late
         store.close()
 
 
-def test_cut_and_half_open_connections_and_a_server_without_power_lose_nothing(durable: tuple[Server, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("seed", "kills"), ROUNDS)
+def test_cut_and_half_open_connections_and_a_server_without_power_lose_nothing(
+    durable: tuple[Server, str], tmp_path: Path, seed: int, kills: int,
+) -> None:
     server, name = durable
     with Proxy(server.port) as proxy:
         url = server.url(name).replace(f":{server.port}/", f":{proxy.port}/")
-        with Crew(url, tmp_path / "heard", SEED) as crew:
+        with Crew(url, tmp_path / "heard", seed) as crew:
 
             def harm(turn: int) -> None:
                 proxy.flow()
@@ -105,7 +125,7 @@ def test_cut_and_half_open_connections_and_a_server_without_power_lose_nothing(d
                     server.start()
                     crew.faults["restart"] += 1
 
-            crew.rage(KILLS, harm)
+            crew.rage(kills, harm)
             proxy.flow()
             flaws = crew.judge(server.url(name))
         say("PostgreSQL behind a bad line", crew)

@@ -83,7 +83,9 @@ def live(task: Task) -> None:
                 if task.role == "daemon":
                     _watch_over(engine, log)
                 _write(engine, log, rnd, commands, again)
-        except StoreError:
+        except StoreError as error:
+            if isinstance(error, Busy):
+                _append(log, {"busy": True})
             _rest(0.02)
 
 
@@ -104,15 +106,16 @@ def _write(engine: Engine, log: int, rnd: Random, commands: Iterator[dict[str, A
                 continue
             command["fields"]["number"] = rnd.choice(numbers)
         _append(log, {"invoke": command})
-        outcome, answer = OK, ""
+        outcome, answer, held = OK, "", False
         try:
             if command["what"] == "report":
                 answer = engine.report(**command["fields"], key=command["key"]).token
             else:
                 answer = engine.act(**command["fields"], key=command["key"]).number
         except CrisisError as error:
-            outcome = UNKNOWN if isinstance(error, StoreError) and not isinstance(error, Busy) else FAIL
-        _append(log, {"key": command["key"], "outcome": outcome, "answer": answer})
+            held = isinstance(error, Busy)
+            outcome = UNKNOWN if isinstance(error, StoreError) and not held else FAIL
+        _append(log, {"key": command["key"], "outcome": outcome, "answer": answer, "busy": held})
         if outcome == UNKNOWN and rnd.random() < 0.8:
             again.append(command)
             _rest(0.02)
@@ -158,6 +161,11 @@ def heard(folder: Path) -> tuple[list[Call], list[Sent]]:
         calls += [Call(line["key"], line["outcome"], line["answer"]) for line in lines if "key" in line]
         calls += [Call(command["key"], UNKNOWN) for command in open_calls(file)]
     return calls, book
+
+
+def busy(folder: Path) -> int:
+    """Return how often somebody was told that another holds what is needed."""
+    return sum(bool(line.get("busy")) for file in folder.glob("*.jsonl") for line in _lines(file))
 
 
 def open_calls(file: Path) -> list[dict[str, Any]]:
