@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, field, fields, make_dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -19,32 +19,28 @@ def drafted(cls: type[T]) -> type[T]:
     """
     if hasattr(cls, "__post_init__"):
         raise TypeError(f"{cls.__name__} looks at itself when it was made: its `__init__` stays as it is.")
+    usual: Callable[..., None] = cls.__init__
+    plain = make_dataclass(cls.__name__, [(each.name, Any, _again(each)) for each in fields(cls)])  # type: ignore[arg-type]  # a dataclass
+    fill: Callable[..., None] = plain.__init__  # type: ignore[misc]  # of this very class
     draft = type(cls.__name__, cls.__bases__, {
         "__slots__": cls.__dict__["__slots__"], "__module__": cls.__module__,
         "__setattr__": object.__setattr__, "__delattr__": object.__delattr__,   # both, for they share one place
     })
-    cls.__init__ = wraps(cls.__init__)(_filler(cls, draft))  # type: ignore[method-assign]  # that is the purpose
+
+    switch = object.__setattr__
+
+    @wraps(usual)
+    def init(self: Any, *values: object, **named: object) -> None:  # noqa: ANN401 - an object of any class
+        switch(self, "__class__", draft)
+        fill(self, *values, **named)
+        self.__class__ = cls
+
+    cls.__init__ = init  # type: ignore[method-assign]  # that is the purpose
     return cls
 
 
-def _filler(cls: type[Any], draft: type[Any]) -> Callable[..., None]:
-    """Return an `__init__` of the class' own parameters. It is written out, as `dataclass` does it: handing on `*values` costs half."""
-    known: dict[str, Any] = {"_switch": object.__dict__["__class__"].__set__, "_draft": draft, "_cls": cls, "_made": object()}
-    by_place: list[str] = []
-    by_name: list[str] = []
-    body = ["_switch(self, _draft)"]
-    for each in fields(cls):
-        name, given = each.name, each.name
-        if each.default_factory is not MISSING:
-            known[f"_new_{name}"] = each.default_factory
-            given = f"_new_{name}() if {name} is _made else {name}"
-        else:
-            known[f"_usual_{name}"] = each.default
-        usual = "" if each.default is each.default_factory is MISSING else "=_made" if each.default is MISSING else f"=_usual_{name}"
-        (by_name if each.kw_only else by_place).append(f"{name}{usual}")
-        body.append(f"self.{name} = {given}")
-    parameters = ", ".join(["self", *by_place, *(["*", *by_name] if by_name else [])])
-    lines = "\n    ".join([f"def __init__({parameters}):", *body, "self.__class__ = _cls"])
-    exec(lines, known)  # noqa: S102 - names of fields and nothing else
-    made: Callable[..., None] = known["__init__"]
-    return made
+def _again(of: Field[Any]) -> Any:  # noqa: ANN401 - what `field` returns is typed by its default
+    """Return the same field for another class."""
+    if of.default_factory is not MISSING:
+        return field(default_factory=of.default_factory, kw_only=bool(of.kw_only))
+    return field(default=of.default, kw_only=bool(of.kw_only))

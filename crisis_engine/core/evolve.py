@@ -199,11 +199,10 @@ def _rung_fired(case: Case, event: ev.RungFired) -> Changes:
         changes["armings"] = {**case.armings, **{one.clock: one.n for one in event.armed}}
     changes["clocks"] = tuple(clocks)
     if event.tier is not None:
-        changes |= {
-            "tier": event.tier, "answers_role": event.answers_role, "answers_unit": event.answers_unit, "answers": event.answers,
-        }
+        changes["tier"], changes["answers"] = event.tier, event.answers
+        changes["answers_role"], changes["answers_unit"] = event.answers_role, event.answers_unit
     if event.told:
-        changes |= _reached(case, max([tier for tier, _role in event.told], key=_RANK.__getitem__))
+        changes.update(_reached(case, max([tier for tier, _role in event.told], key=_RANK.__getitem__)))
     return changes
 
 

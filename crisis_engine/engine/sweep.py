@@ -98,10 +98,8 @@ class Counts:
 
 def change_of(stored: Stored | None, pen: Pen) -> Change:
     """Return what the store appends for one pen."""
-    return Change(
-        before=stored, after=pen.case, events=tuple(pen.events), notices=tuple(pen.notices), two=pen.procedure.two,
-        sole=pen.procedure.workflow.one_open_per_subject, attached=tuple(pen.attached),
-    )
+    two, sole = pen.procedure.two, pen.procedure.workflow.one_open_per_subject
+    return Change(stored, pen.case, tuple(pen.events), tuple(pen.notices), two, sole, tuple(pen.attached))
 
 
 def sweep(
@@ -291,7 +289,7 @@ def decided(
     for one in stored:
         try:
             procedure = sources.pinned(tx, one.case.procedure)
-            pen = decide(World(now=resolver.now, actor=actor, procedure=procedure, resolver=resolver, case=one.case))
+            pen = decide(World(resolver.now, actor, procedure, resolver, one.case))
         except Exception as error:  # noqa: BLE001 - one broken case must not stop the alarms of all others; it stays due and is logged
             counts.failed.add(one.id)
             log("sweep.case_failed", case=one.case.number, error=type(error).__name__)
