@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from crisis_engine import BadInput, open_engine
+from crisis_engine import BadInput, Engine, open_engine
+from crisis_engine.core.errors import StoreError
 from crisis_engine.core.model import Duty
 from crisis_engine.doctor import examine
 from crisis_engine.engine import sweep as sweep_room
 from crisis_engine.roster import RosterSet
-from crisis_engine.store import prepare
+from crisis_engine.store import Tx, prepare
 from tests.story import CLASS_TEACHER, COUNTY_DUTY, COUNTY_OFFICER, GRADE_HEAD, OPERATOR, PEER, SCHOOL, City, Story
 
 WATCHERS = {OPERATOR, "p-3", "p-4", "p-101"}
@@ -260,3 +261,22 @@ def holders(city: City, story: Story) -> set[str | None]:
         stored = tx.case(story.number)
     assert stored is not None
     return {stored.case.answers, *(clock.holder for clock in stored.case.clocks)}
+
+
+def test_a_roster_that_broke_off_while_it_was_read_is_read_again(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Promise 3: whoever is away is away too after a statement failed between reading their duties and their absences."""
+    city.engine.add_absence(person=CLASS_TEACHER, begins_at=city.clock(), ends_at=city.clock() + timedelta(hours=3), by=OPERATOR)
+
+    def broken(_tx: Tx, _people: object) -> None:
+        raise StoreError("The disk could not be read or written; nothing was changed.")
+
+    def word(engine: Engine) -> str:
+        return engine.report(unit=f"{SCHOOL}/g7/c2", subject="stu-42", by=PEER, facts="听到的话").token
+
+    with open_engine(city.url, clock=city.clock) as engine:
+        with monkeypatch.context() as patch:
+            patch.setattr(Tx, "absences_of", broken)
+            with pytest.raises(StoreError):
+                word(engine)
+        case = city.story(word(engine))
+    assert case.who("acknowledge") not in {None, CLASS_TEACHER}

@@ -77,12 +77,12 @@ class Sources:
             self._resolver = None
         missing = needed_units(unit for unit in units if unit not in self._known) - self._known
         if missing:
-            self._known |= missing
-            self._units.update(tx.units(missing))
-            duties = tx.duties_at(missing)
+            units, duties = tx.units(missing), tx.duties_at(missing)
+            absences = tx.absences_of({duty.person for held in duties.values() for duty in held})
+            self._units.update(units)   # all of it or nothing: who is known without their absences would count as present
             self._duties.update(duties)
-            people = {duty.person for held in duties.values() for duty in held}
-            self._absences.update(tx.absences_of(people))
+            self._absences.update(absences)
+            self._known |= missing
         calendar = self.calendar(tx)
         if self._resolver is None or self._resolver.now != now or self._resolver.calendar is not calendar:
             self._resolver = Resolver(Roster(self._units, self._duties, self._absences), self.access, calendar, now)

@@ -119,7 +119,7 @@ class People:
     @contextmanager
     def overhearing(self) -> Iterator[None]:
         """Let the operator know whom a sweep calls on before it writes that: there the races are."""
-        usual = sweep.prepare  # type: ignore[attr-defined]  # the name under which the sweep itself calls it
+        usual = vars(sweep)["prepare"]   # as it is by now: a planted bug may have changed it
 
         def prepared(changes: Sequence[Change], first_id: int = 0) -> Batch:
             self.called[current_thread().name] = sorted({
