@@ -18,7 +18,7 @@ from tests.machine import City, OneLife
 
 SOAK = os.environ.get("CRISIS_SOAK") == "1"
 STEPS = 50
-EXAMPLES = 1_000_000 // STEPS // 2 if SOAK else 100   # of each of the two machines
+EXAMPLES = 1_000_000 // STEPS // 2 if SOAK else 85   # of each of the two machines
 
 
 def run(machine: type[City], examples: int = EXAMPLES) -> None:
