@@ -219,14 +219,14 @@ class City(RuleBasedStateMachine):
 
     # ---- words and moves ------------------------------------------------------------------------------------------------
 
-    @initialize(kid=PICK, seed=SEED, depth=st.integers(0, 30), tracks=st.integers(0, 3))
+    @initialize(kid=PICK, seed=SEED, depth=st.integers(0, 30), tracks=st.sampled_from([2, 3, 1, 0]))
     def begin(self, kid: int, seed: int, depth: int, tracks: int) -> None:
         """Begin with a case that has come some way already, tracks beside it: left to chance, nearly none would see its closure."""
         self.report(kid, seed, seed, unknown=False, danger=False, about=0, junk=False)
         if self.watch.cases:
             self.work_on(1, seed, depth)
             for track in Random(seed).sample(shipped_tracks(), tracks):
-                self.begin_track(1, seed, track)
+                self.begin_track(0, seed, track)
 
     @rule(kid=PICK, by=PICK, seed=SEED, unknown=st.sampled_from([False, False, False, True]), danger=st.sampled_from([False] * 9 + [True]),
           about=st.sampled_from([0, 0, 0, 1, 2]), junk=st.sampled_from([False] * 9 + [True]))

@@ -13,7 +13,7 @@ from tests.machine import OneLife
 from tests.postgres import Server
 from tests.test_machine import SOAK, run
 
-EXAMPLES = 2_000 if SOAK else 5
+EXAMPLES = 2_000 if SOAK else 4
 
 
 class OnServer(OneLife):
