@@ -37,7 +37,7 @@ from .story import (
     Story,
     copy_city,
 )
-from .tracks import HOSPITAL_LIAISON, open_track, refer
+from .tracks import HOSPITAL_LIAISON, open_track, refer, track_beside
 
 FAR, FAR_CLASS = "xinyang/gushi/boarding-1", "xinyang/gushi/boarding-1/g10/c1"      # in another county
 FAR_COUNSELOR, FAR_VICE, FAR_LAW, FAR_HEAD, FAR_SECOND, FAR_TEACHER = "p-501", "p-502", "p-503", "p-504", "p-505", "p-521"
@@ -159,7 +159,7 @@ def test_where_nobody_is_at_the_new_class_the_case_goes_up_at_that_moment(city: 
 
 
 def test_tracks_of_the_child_go_along_and_the_hospital_keeps_its_referral(city: City, case: Story) -> None:
-    slip, talk = refer(city, case), open_track(city, case, "guardian_v1")
+    slip, talk = refer(city, case), track_beside(city, case, "guardian_v1")
     offered(city, case).act(FAR_HEAD, "accept", home=FAR_CLASS)
     for track in (slip, talk):
         assert track.case.unit == FAR_CLASS

@@ -132,7 +132,7 @@ def candidates(console: Console, number: Number, move: Annotated[str, typer.Argu
     if not found:
         console.print(console.say("candidates.none"))
         return
-    console.grid(("head.person", "head.role", "head.unit", "head.load"),
+    console.grid(("head.person", "head.role", "head.unit", "head.cases"),
                  [(one.person, console.word("role", one.role), one.unit, str(one.load)) for one in found])
 
 

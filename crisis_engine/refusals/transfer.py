@@ -8,6 +8,7 @@ TRANSFERS: Mapping[str, str] = {
     # ---- the track -----------------------------------------------------------------------------------------------------------
     "nobody knows yet who the child is: identify it first": "还不知道是哪个学生：请先查明",
     "{unit} is abolished": "{unit} 已撤销",
+    "Name another unit, or unknown.": "请写另一个单位，或写 unknown（未定）。",
     "{unit} ends before the child comes": "{unit} 在学生到校之前就已停办",
     "{unit} does not exist yet when the child comes": "学生到校时 {unit} 还没有设立",
     "{unit} is the child's own school: between its classes a child goes by the roster (`crisis roster import`)":

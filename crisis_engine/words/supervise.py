@@ -28,5 +28,5 @@ SUPERVISE: Mapping[str, tuple[str, str]] = MappingProxyType({
     "incident.done": ("群体事件 {number} 已记录。每名学生的回执：", "The group event {number} is recorded. A receipt for each child:"),
     "incident.receipt": ("  {receipt}", "  {receipt}"),
     "candidates.none": ("没有可指派的人。", "Nobody can be named."),
-    "head.load": ("在办", "open cases"),
+    "head.cases": ("在办", "open cases"),
 })

@@ -125,7 +125,8 @@ class People:
             self.called[current_thread().name] = sorted({
                 person for change in changes if change.before is not None
                 for person in _busy(change.after) - _busy(change.before.case)})
-            return usual(changes, first_id)
+            batch: Batch = usual(changes, first_id)
+            return batch
 
         with patch.object(sweep, "prepare", prepared):
             yield
