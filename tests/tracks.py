@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -39,7 +40,10 @@ def opened_by_rules(folder: Path, rules: str) -> Iterator[None]:
     for kind in ("workflows", "policies"):
         copytree(str(files(f"crisis_engine.{kind}")), folder / kind, ignore=ignore_patterns("__pycache__"), dirs_exist_ok=True)
     main, words = folder / "workflows" / "school_crisis_v1.toml", "[choice.yes_no_unknown]"
-    main.write_text(main.read_text(encoding="utf-8").replace(words, rules + words, 1), encoding="utf-8")
+    text = main.read_text(encoding="utf-8")
+    for name in re.findall(r"^\[track\.(\w+)\]", rules, re.MULTILINE):   # of which the shipped file may have a rule of its own
+        text = re.sub(rf"\[track\.{name}\].*?\n\n", "", text, count=1, flags=re.DOTALL)
+    main.write_text(text.replace(words, rules + words, 1), encoding="utf-8")
     with patch.object(definitions, "_folder", lambda kind: folder / kind):
         yield
 
