@@ -256,7 +256,7 @@ def test_a_file_that_is_broken_past_the_loader_breaks_the_law(law: str) -> None:
 
 
 @pytest.mark.parametrize(("law", "room", "name", "instead", "change"), [
-    ("end_track", move, "end_with", lambda *_args, **_more: [], _drop("no_holding_track", "exclude")),
+    ("end_track", move, "end_with", lambda *_args, **_more: [], _drop("no_track_holds:excluded", "exclude")),
     ("unheard", settle, "_triggered", lambda _pen, clock: "proposed" in clock.once_on, lambda _flow, _numbers: None),
     ("danger_told", Pen, "tell", lambda *_args, **_more: None, lambda _flow, _numbers: None),
 ])
