@@ -17,7 +17,7 @@ from crisis_engine.engine.packet import make_recipient_key, open_packet
 from crisis_engine.store.packet import MAGIC, Recipient
 
 from .story import COUNTY_OFFICER, LAW_VICE_PRINCIPAL, PEER, PRINCIPAL, VICE_PRINCIPAL, City, Story
-from .tracks import open_track
+from .tracks import open_track, track_beside
 
 FACT = "听到的话"
 
@@ -43,7 +43,7 @@ def keyed(city: City, case: Story, key: str) -> Story:
 
 
 def test_a_dossier_goes_sealed_its_receipt_comes_back_and_the_case_ends_by_two(city: City, case: Story, key: str, tmp_path: Path) -> None:
-    talk = open_track(city, case, "guardian_v1")
+    talk = track_beside(city, case, "guardian_v1")
     move = keyed(city, case, key)
     city.engine.seal()
     packet = city.engine.seal_packet(move.number, key, by=LAW_VICE_PRINCIPAL)

@@ -165,7 +165,7 @@ def test_tracks_of_the_child_go_along_and_the_hospital_keeps_its_referral(city: 
         assert track.case.unit == FAR_CLASS
         unread(city, track.number, VICE_PRINCIPAL)
     assert slip.who("acceptance") == HOSPITAL_LIAISON
-    assert talk.who("tell_guardian") == FAR_TEACHER
+    assert talk.who("regular_talk") == FAR_TEACHER
     slip.act(HOSPITAL_LIAISON, "accept")
     with pytest.raises((NotAllowed, NotFound)):
         city.engine.case(case.number, by=HOSPITAL_LIAISON)
