@@ -139,12 +139,12 @@ def live(life: Life) -> None:
     life.act(CLASS_TEACHER, "child_is_safe", until=city.time("08:50"))
     life.act(CLASS_TEACHER, "acknowledge")
     life.act(CLASS_TEACHER, "attempt", mode="phone")
+    life.attach_beside()     # before the talk opens by itself
     life.act(CLASS_TEACHER, "guardian_unreachable")
     life.act(CLASS_TEACHER, "guardian_told", at=clock(), answer="partly")
     life.agree(COUNSELOR, VICE_PRINCIPAL, "danger_over")
     life.act(COUNSELOR, "note")
     life.act(COUNSELOR, "signal_handled")
-    life.attach_beside()
     life.agree(LAW_VICE_PRINCIPAL, PRINCIPAL, "withhold_from_guardian")
     life.act(LAW_VICE_PRINCIPAL, "mandatory_reported", category="family_violence")
     life.report_beside()
@@ -310,10 +310,13 @@ def test_nobody_hears_a_canary_above_the_own_tier_on_the_console(
         *(("attachment", track, which, "--out", f"{track}.pdf") for track, which in life.tracks.items()),
         ("print", list(life.tracks)[1], "--out", "slip.html"),
     ]
-    for by, tier in READS.items():
+    once = {tier: by for by, tier in READS.items()}.values()    # what takes seconds and says the same to all: one of each tier
+    readers = READS if as_json else {by: READS[by] for by in once}
+    for by, tier in readers.items():
         for command in (
             ("show", life.number), ("history", life.number), ("moves", life.number), ("queue",), ("cases",), ("cases", "--csv"),
-            ("counts",), ("roster", "show"), ("audit", "own"), ("audit", "reads", life.number), ("doctor",), ("sweep",),
+            ("counts",), ("roster", "show"), ("audit", "own"), ("audit", "reads", life.number),
+            *([("doctor",), ("sweep",)] if by in once else []),
             ("act", life.number, "keep_watching"), ("show", "XXX-XXX-XXX"), ("reporter", life.number, "--why", "x"),
             *files,
         ):
@@ -326,4 +329,4 @@ def test_nobody_hears_a_canary_above_the_own_tier_on_the_console(
             assert by == PEER or command[0] in {"roster", "reporter"} or not re.search(rf"\b{PEER}\b", said), (by, command)
             if command == ("history", life.number):
                 heard[by] = highest(said)
-    assert {by: tier for by, tier in heard.items() if tier >= 0} == {by: tier for by, tier in READS.items() if tier > 0}
+    assert {by: tier for by, tier in heard.items() if tier >= 0} == {by: tier for by, tier in readers.items() if tier > 0}

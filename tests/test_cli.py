@@ -252,6 +252,7 @@ def test_definitions_mark_what_nobody_could_verify(crisis: Crisis) -> None:
     for name in (*listed["workflows"], *listed["policies"], *listed["access"]):
         assert crisis("definitions", "show", name).code == 0
         assert crisis("definitions", "show", name, "--json").json["definition"]
+    for name in ("guardian_v1", *listed["policies"], *listed["access"]):
         assert crisis("definitions", "check", name).code == 0
 
 

@@ -77,7 +77,7 @@ def change(number: str, life: dict[str, Any]) -> Change:
     return Change(before=None, after=fold(events), events=tuple(events), notices=(), two=True, sole=False)
 
 
-@settings(deadline=None, max_examples=250, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=120, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(held=st.lists(duties(), max_size=5), lived=st.lists(lives(), min_size=1, max_size=12))
 def test_the_list_of_the_database_is_the_list_of_the_rule_row_by_row(held: list[Duty], lived: list[dict[str, Any]]) -> None:
     posts: defaultdict[str, list[Duty]] = defaultdict(list)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from . import events as ev
@@ -13,7 +14,7 @@ from .errors import BadInput, CommandRejected, NotFound, said
 from .pen import Pen
 from .policy import longest_pause
 from .rung import resume
-from .workflow import MoveDef
+from .workflow import ClockDef, MoveDef
 from .world import World
 
 
@@ -43,14 +44,18 @@ def tick(pen: Pen, move: MoveDef, fields: Mapping[str, Any]) -> None:
 
 def heed_days(pen: Pen, fields: Mapping[str, Any]) -> None:
     """Bound the clocks that must be met before a day of this form (`toward`); BadInput for a day that is over."""
-    for clock in pen.procedure.workflow.clocks.values():
-        value = fields.get(clock.toward) if clock.toward is not None else None
-        if value is None:
-            continue
-        due_at = day_before(value, pen.procedure.policy.clocks[clock.name].before, pen.now)
+    for clock, due_at in days_of(pen, fields):
         if due_at is None:
             raise BadInput(f"Field {clock.toward!r} lies in the past.", way_out="Name a day that is still to come.", field=clock.toward)
         pen.bounds[clock.name] = due_at
+
+
+def days_of(pen: Pen, fields: Mapping[str, Any]) -> Iterator[tuple[ClockDef, datetime | None]]:
+    """Yield the clocks that run towards a day of this form, each with when it must be met; None where that is over."""
+    for clock in pen.procedure.workflow.clocks.values():
+        value = fields.get(clock.toward) if clock.toward is not None else None
+        if value is not None:
+            yield clock, day_before(value, pen.procedure.policy.clocks[clock.name].before, pen.now)
 
 
 def _hold(world: World, pen: Pen, clock: Clock, fields: Mapping[str, Any]) -> None:

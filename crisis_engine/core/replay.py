@@ -21,6 +21,7 @@ from . import events as ev
 from .access import ENGINE
 from .case import Case
 from .deadline import Due
+from .hold import days_of
 from .model import Tier
 from .pen import Pen
 from .policy import longest_pause
@@ -261,6 +262,7 @@ def _moved(pen: Pen, event: ev.Moved) -> None:
     until = event.secret.get(str(move.sets.get("stay_until", "")).removeprefix("field:"))
     if until:   # a confirmed time; where the case's key was shredded nobody knows it
         pen.bounds.update(dict.fromkeys(pen.met, datetime.fromisoformat(str(until))))
+    pen.bounds.update({clock.name: due_at for clock, due_at in days_of(pen, event.secret) if due_at is not None})
 
 
 def _risk_raised(pen: Pen, event: ev.RiskRaised) -> None:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -141,19 +141,17 @@ def small_disk(folder: Path, size: str) -> Iterator[str]:
 def test_a_disk_that_fills_up_under_a_crew_and_is_made_larger_again(city_template: Path, tmp_path: Path, seed: int, kills: int) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    with small_disk(disk, "4m") as mount:
+    with small_disk(disk, "6m") as mount:
         copy_city(city_template, disk / "city.db")
         with Crew(f"sqlite:///{disk / 'city.db'}", tmp_path / "heard", seed) as crew:
             hog = disk / "hog"
 
             def fill(turn: int) -> None:
                 if turn % 4 == 1:   # somebody else's file takes what is left
-                    with hog.open("wb") as file:
-                        try:
-                            while file.write(bytes(65_536)):
-                                file.flush()
-                        except OSError:
-                            crew.faults["full"] += 1
+                    with suppress(OSError), hog.open("wb") as file:
+                        while file.write(bytes(65_536)):
+                            file.flush()
+                    crew.faults["full"] += 1
                 elif turn % 4 == 3:
                     hog.unlink(missing_ok=True)
 

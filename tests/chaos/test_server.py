@@ -127,7 +127,7 @@ def test_cut_and_half_open_connections_and_a_server_without_power_lose_nothing(
 
             crew.rage(kills, harm)
             proxy.flow()
-            flaws = crew.judge(server.url(name))
+            flaws = crew.judge(server.url(name), unasked={"apart", "behind"})   # a crew's time is no server's
         say("PostgreSQL behind a bad line", crew)
     assert not flaws, "\n".join(flaws)
     assert crew.faults["acknowledged"]
