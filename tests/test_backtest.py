@@ -87,6 +87,21 @@ def test_under_the_same_policy_a_replay_is_what_happened(seed: int, steps: int) 
         assert (would.rungs, would.alarms, would.raised) == (was.rungs, was.alarms, was.raised)
 
 
+def test_a_clock_that_runs_towards_a_named_day_is_replayed_with_that_day() -> None:
+    living = rehearsal(numbers=Numbers())
+    life = Life(WithTracks(living), 5_449)   # in which a leave is approved until a day
+    for _step in range(30):
+        life.step()
+    named = 0
+    for number, case in living.book.cases.items():
+        if case.workflow == "leave_v1":
+            was, would = lived(living.log[number], living.now), again(living, number, living.book.pinned(case))
+            days = {key: spell.due_at for key, spell in was.spells.items() if key[0] == "leave_return_asked"}
+            assert {key: would.spells[key].due_at for key in days} == days
+            named += len(days)
+    assert named
+
+
 class Numbers:
     """Case numbers in a row: which cases the city samples goes by them."""
 
@@ -108,7 +123,7 @@ class Alone:
         with suppress(CrisisError):
             self.rehearsal.report(**form)
 
-    def open_case(self, _workflow: str, _parent: str, _by: str, _fields: dict[str, Any]) -> None:
+    def open_case(self, workflow: str, parent: str, by: str, fields: dict[str, Any]) -> None:
         """Nobody opens a track by hand: what follows in another case is not replayed with this one."""
 
     def act(self, number: str, move: str, by: str, fields: dict[str, Any]) -> None:
@@ -123,6 +138,14 @@ class Alone:
 
     def wait(self, span: timedelta) -> None:
         self.rehearsal.run(self.rehearsal.now + min(span, timedelta(days=8)))
+
+
+class WithTracks(Alone):
+    """The same, and people open tracks by hand."""
+
+    def open_case(self, workflow: str, parent: str, by: str, fields: dict[str, Any]) -> None:
+        with suppress(CrisisError):
+            self.rehearsal.open_case(workflow, by=by, parent=parent, fields=fields)
 
 
 # ---- on a database ----------------------------------------------------------------------------------------------------------
