@@ -72,7 +72,7 @@ def test_a_longer_budget_would_have_been_met_and_fewer_people_told() -> None:
     assert would.told["grade_head"] < was.told["grade_head"]
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, derandomize=True)
 @given(seed=st.integers(0, 999_999), steps=st.integers(5, 50))
 def test_under_the_same_policy_a_replay_is_what_happened(seed: int, steps: int) -> None:
     living = rehearsal(numbers=Numbers())
