@@ -199,3 +199,28 @@ def test_over_the_summer_no_clock_is_without_somebody_and_what_nobody_took_is_th
     raised = [line for line in place.history(OPERATOR) if line["kind"] == "tier_raised"]
     assert [(line["at"][:10], line["tier"]) for line in raised] == [("2026-09-02", "county"), ("2026-09-02", "city")]
     assert june.clock() - timedelta(days=85) < datetime(2026, 6, 21, tzinfo=CHINA)
+
+
+def test_children_who_cannot_be_moved_keep_no_rung_from_firing_and_the_operator_is_told(
+    june: City, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Promise 1: whatever fails beside it, the sweep goes on."""
+    caplog.set_level("INFO", logger="crisis_engine")
+    june.engine.graduate([Leaver("stu-114", f"{GRADE}/c2")], begins=TERM, by=VICE_PRINCIPAL)
+    june.clock.set(datetime(2026, 9, 1, 7, 59, tzinfo=CHINA))
+    case = june.report("p-71")
+    late = case.due("acknowledge") + timedelta(minutes=1)
+
+    with monkeypatch.context() as broken:
+        broken.setattr("crisis_engine.engine.place.follow_children", lambda *_: 1 // 0)
+        june.clock.set(late)
+        assert june.engine.sweep().rungs >= 1
+        assert june.engine.sweep().rungs == 0
+    assert home(june, "stu-114") == LEAVING, "all or none"
+    assert "roster.moves_failed" in caplog.text
+    with june.engine.store.reading() as tx:
+        told = [one.notice.people for one in tx.waiting_notices(late, 100, "move_failed")]
+    assert told == [(OPERATOR,)], "once a day"
+
+    june.engine.sweep()
+    assert home(june, "stu-114") == f"{GRADE}/c2"

@@ -17,7 +17,6 @@ from crisis_engine.store.daemon import Living, Pulse
 from crisis_engine.store.migrate import HEAD, REVISIONS
 
 from .log import tell
-from .memory import give_back
 from .meter import Meter
 from .pace import BatchPace
 from .rule import GRACE, Anchor, first_anchor, forgotten, further, is_off, look, others_living, period_of, place_among, rest, steps_aside
@@ -114,12 +113,9 @@ class Clockwork:
 
     def _sweep(self, now: datetime) -> bool:
         """Sweep; return whether anything was written. A large backlog is divided with processes of its own."""
-        before = self.backlog
         with self.store.reading() as tx:
             self.backlog = tx.due_count(now, BACKLOG) >= BACKLOG
         self.engine.remember(MANY_UNITS if self.backlog else FEW_UNITS)
-        if before and not self.backlog:
-            give_back()
         if self.workers.most > 1:
             self.workers.help(large=self.backlog)
         report = self.engine.sweep(pace=self.pace, share=self.workers.share)

@@ -13,7 +13,6 @@ from crisis_engine.doctor import PATIENCE
 
 from .clockwork import PARKED, Clockwork
 from .log import tell
-from .memory import give_back
 from .ping import fetch
 from .rule import period_of
 from .vitals import AHEAD, KEPT_LONG, WORKING, Keeper
@@ -187,7 +186,6 @@ class Jobs:
             self._said[job] = error.message
             return False
         self._said.pop(job, None)
-        give_back()
         self.meter.jobs.labels(job, "done").inc()
         with self.engine.store.writing() as tx:
             tx.finish_job(job, period, me, now)

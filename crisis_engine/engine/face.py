@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crisis_engine.clock import wall_clock
-from crisis_engine.core.access import Verdict, may_do
+from crisis_engine.core.access import ENGINE, Verdict, may_do
 from crisis_engine.core.commands import Act, Open
 from crisis_engine.core.decide import Decision, check_sight, decide_act, decide_again, decide_open, needs_second, possible_moves
 from crisis_engine.core.errors import BadInput, CommandRejected, NotFound, StaleVersion
@@ -303,8 +303,10 @@ class Engine(
         if not 0 <= share[0] < share[1]:
             raise BadInput(f"{share} is no share.", way_out="Give (k, n) with 0 <= k < n, such as (0, 2) and (1, 2).")
         now = self.now()
-        make_moves(self.store, self._sources, now)
+        moved = make_moves(self.store, self._sources, now)
         report = sweep(self.store, self._sources, self.now, self._failing, limit=limit, share=share, pace=pace)
+        if not moved:
+            self.tell_operators("move_failed", now, once_in=now.date().isoformat(), by=ENGINE)
         self._watch(now, report)
         return report
 

@@ -41,11 +41,23 @@ def follow_children(tx: Tx, sources: Sources, now: datetime) -> int:
     return went
 
 
-def make_moves(store: Store | HostStore, sources: Sources, now: datetime) -> int:
-    """Let the children whose day has come be at home at their new units; return how many."""
+def make_moves(store: Store | HostStore, sources: Sources, now: datetime) -> bool:
+    """Let the children whose day has come be at home at their new units; False where that failed, and is tried again with the next sweep.
+
+    All go or none. Whatever fails here keeps no rung from firing: the sweep comes after it.
+    """
+    try:
+        _make(store, sources, now)
+    except Exception as error:  # noqa: BLE001 - a move that cannot be made must not stop the alarms of all; operators are told
+        log("roster.moves_failed", error=type(error).__name__)
+        return False
+    return True
+
+
+def _make(store: Store | HostStore, sources: Sources, now: datetime) -> None:
     with store.reading() as tx:
         if not tx.due_moves(now, 1):
-            return 0
+            return
     moved = 0
     with store.writing(alone=True) as tx:
         while moves := tx.due_moves(now, _MOVES):
@@ -54,4 +66,3 @@ def make_moves(store: Store | HostStore, sources: Sources, now: datetime) -> int
             moved += len(moves)
         cases = follow_children(tx, sources, now)
     log("roster.children_moved", children=moved, cases=cases)
-    return moved

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from crisis_engine.core.errors import BadInput, FileError, StoreError
+from crisis_engine.core.errors import BadInput, FileError
+from crisis_engine.store.signature import write_key
 
 MAGIC = b"CRISISP1"
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
@@ -99,16 +100,7 @@ class RecipientKey:
     def write(self, path: Path) -> None:
         """Write the key into a new file that only its owner may read; StoreError when it exists or cannot be written."""
         body = b64encode(self._private.private_bytes_raw()).decode()
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                file.write(f"{_PRIVATE}{body}\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except FileExistsError:
-            raise StoreError("There is a key file of that name already.",
-                             way_out="Choose another name; no key is ever written over.") from None
-        except OSError:
-            raise StoreError("The key file cannot be written.", way_out="Check its folder, and who may write there.") from None
+        write_key(path, f"{_PRIVATE}{body}")
 
     def open(self, packet: bytes) -> bytes:
         """Return the content of a packet; FileError for what is none, for another receiver's, and for one that was cut or changed."""

@@ -57,16 +57,7 @@ class SigningKey:
     def write(self, path: Path) -> None:
         """Write the key into a new file that only its owner may read; StoreError when it exists or cannot be written."""
         body = b64encode(bytes([self.public.kind]) + self._private.private_bytes_raw()).decode()
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                file.write(f"{_PRIVATE}{self.public.name}+{self.public.key_id.hex()}+{body}\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except FileExistsError:
-            raise StoreError("There is a key file of that name already.",
-                             way_out="Choose another name; no key is ever written over.") from None
-        except OSError:
-            raise StoreError("The key file cannot be written.", way_out="Check its folder, and who may write there.") from None
+        write_key(path, f"{_PRIVATE}{self.public.name}+{self.public.key_id.hex()}+{body}")
 
     def sign(self, text: str, at: int = 0) -> Signature:
         """Return the signature line under a note's text; `at` is the second since 1970 at which a cosigner signs."""
@@ -88,3 +79,17 @@ def signed_at(key: Key, text: str, signature: Signature) -> int | None:
     except (InvalidSignature, ValueError):
         return None
     return at
+
+
+def write_key(path: Path, line: str) -> None:
+    """Write a private key, one line, into a new file that only its owner may read; StoreError when it exists or cannot be written."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise StoreError("There is a key file of that name already.",
+                         way_out="Choose another name; no key is ever written over.") from None
+    except OSError:
+        raise StoreError("The key file cannot be written.", way_out="Check its folder, and who may write there.") from None

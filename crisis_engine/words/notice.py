@@ -29,6 +29,7 @@ NOTICES: Mapping[str, tuple[str, str]] = MappingProxyType({
     "notice.what.danger": ("此刻危险", "danger now"),
     "notice.what.nobody_answers": ("各级无人负责", "nobody answers at any level"),
     "notice.what.sweep_failed": ("系统无法处理这个个案，请人工查看", "the system cannot move this case: somebody must look"),
+    "notice.what.move_failed": ("到期的升学、调班未能执行，请查看日志", "children could not go to their new units: see the log"),
     "notice.what.sweep_gap": ("时限检查曾经停顿", "the clockwork had stood still"),
     "notice.what.clock_stepped": ("服务器时钟跳变，请核对时间", "the machine's clock stepped: check the time"),
     "notice.what.clock_parked": (
